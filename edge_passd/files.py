@@ -1,0 +1,48 @@
+"""Files in and out: an input must be a readable file, an output appears only when complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_passd.errors import BadInput
+
+
+def require_file(path: Path, what: str) -> None:
+    """Raise BadInput unless `path` is a readable file with something in it; `what` it should be."""
+    if not path.exists():
+        raise BadInput(f"no such {what}: {path}")
+    if not path.is_file():
+        raise BadInput(f"{path} is not a file; give {what}")
+    if not os.access(path, os.R_OK):
+        raise BadInput(f"{path}: no permission to read it")
+    if path.stat().st_size == 0:
+        raise BadInput(f"{path} is empty (0 bytes); give {what}")
+
+
+def partial(path: Path) -> Path:
+    """The hidden name beside `path` that an unfinished output carries; its suffix stays."""
+    return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it becomes `path` on success and vanishes otherwise.
+
+    Creates the folders above `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = partial(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

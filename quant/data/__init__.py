@@ -1,0 +1,1 @@
+"""Annotated photos for training: readers, checks, augmentation, batches."""

@@ -1,0 +1,94 @@
+"""A run folder: what a training leaves behind, and what eval, export and qat take.
+
+    model.json              ModelConfig and, once measured, the figures of the best weights
+    training.json           TrainConfig
+    best.safetensors        weights with the best validation AP, ready for use
+    checkpoint.safetensors  the whole training state, to resume from
+    metrics.csv, curves.png one row and one point for each epoch
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edge_passd.errors import BadInput
+from edge_passd.files import write_text
+from quant.model import PASSD, ModelConfig
+from quant.tensors import load_exactly, read_tensors
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run and the reading and writing of its small files."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.json"
+
+    @property
+    def training(self) -> Path:
+        return self.path / "training.json"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def curves(self) -> Path:
+        return self.path / "curves.png"
+
+    def write_model(self, config: ModelConfig, figures: dict[str, Any]) -> None:
+        """model.json; figures: measured accuracy of the best weights and where it comes from."""
+        content = {"schema": SCHEMA, "model": config.to_dict(), "figures": figures}
+        write_text(self.model, json.dumps(content, indent=1) + "\n")
+
+    def read_model(self) -> tuple[ModelConfig, dict[str, Any]]:
+        content = read_json(self.model)
+        if content.get("schema") != SCHEMA or not isinstance(content.get("model"), dict):
+            raise BadInput(f"{self.model}: not a run of this version; train it again")
+        return ModelConfig.from_dict(content["model"]), dict(content.get("figures") or {})
+
+
+def load_run(path: Path) -> tuple[PASSD, dict[str, Any]]:
+    """The best model of a run in evaluation mode, and its figures.
+
+    Raises BadInput for a folder that is no run, or a run without measured weights yet.
+    """
+    run = RunFolder(path)
+    if not run.model.is_file():
+        raise BadInput(f"{path}: no run folder (model.json is missing); `edge-passd train` makes one")
+    config, figures = run.read_model()
+    if not run.best.is_file():
+        raise BadInput(f"{run.best}: missing; the run has no measured weights yet, let it train on")
+    model = PASSD(config)
+    tensors, _ = read_tensors(run.best)
+    load_exactly(model, tensors, run.best)
+    return model.eval(), figures
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; BadInput if it is missing or broken."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: expected a JSON object")
+    return content

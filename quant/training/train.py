@@ -1,0 +1,116 @@
+"""`edge-passd train`: from a data set and a recipe to a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from edge_passd.errors import BadInput
+from edge_passd.files import write_text
+from edge_passd.samples import DataSet
+from quant.data.checks import check, check_classes
+from quant.data.photos import PhotoCache
+from quant.data.reader import read_split
+from quant.data.torch_dataset import TrainingSet
+from quant.model import PASSD, ModelConfig
+from quant.model.weights import load_backbone
+from quant.run_folder import RunFolder, read_json
+from quant.training.config import TrainConfig
+from quant.training.distributed import Processes, join
+from quant.training.progress import training_progress
+from quant.training.trainer import Trainer, random_model
+
+
+def start(out: Path, config: TrainConfig, head: dict[str, object], input_size: int) -> float:
+    """Train a new run; returns its best validation AP. head: a row of `quant.model.config.HEADS`.
+
+    Raises BadInput for bad data, weights, a folder that already holds a run, or divergence.
+    """
+    run = RunFolder(out)
+    if run.training.exists():
+        raise BadInput(f"{out}: holds a run already; go on with --resume or name another --out")
+    processes = join()
+    train, val, photos = _checked_data(Path(config.data), processes)
+    model = random_model(ModelConfig(train.classes, input_size, **head), config.seed)  # type: ignore[arg-type]
+    if config.init:
+        expected = load_backbone(model.backbone, Path(config.init))
+        model = _with_input(model, expected.mean, expected.std)
+    if processes.first:
+        run.write_model(model.config, {})
+        write_text(run.training, json.dumps(config.to_dict(), indent=1) + "\n")
+    pictures = TrainingSet(train, photos, config.augment, config.seed)
+    return _train(run, config, model, pictures, val, processes)
+
+
+def resume(out: Path) -> float:
+    """Go on with the run in `out` where its checkpoint stands; returns its best validation AP."""
+    run = RunFolder(out)
+    if not run.training.is_file():
+        raise BadInput(f"{out}: holds no run to resume; start one without --resume")
+    config = TrainConfig.from_dict(read_json(run.training))
+    processes = join()
+    train, val, photos = _checked_data(Path(config.data), processes)
+    model_config, _ = run.read_model()
+    if model_config.classes != train.classes:
+        raise BadInput(
+            f"{config.data}: classes {', '.join(train.classes)}; the run in {out} was started "
+            f"with {', '.join(model_config.classes)}"
+        )
+    model = random_model(model_config, config.seed)
+    if config.init and not run.checkpoint.is_file():
+        load_backbone(model.backbone, Path(config.init))
+    pictures = TrainingSet(train, photos, config.augment, config.seed)
+    return _train(run, config, model, pictures, val, processes)
+
+
+def _train(
+    run: RunFolder,
+    config: TrainConfig,
+    model: PASSD,
+    pictures: TrainingSet,
+    val: DataSet,
+    processes: Processes,
+) -> float:
+    trainer = Trainer(run, config, model, pictures, val, processes, norms_loaded=bool(config.init))
+    quiet = not processes.first
+    with training_progress(
+        trainer.state, trainer.steps, config.epochs, config.batch_size, quiet
+    ) as watch:
+        return trainer.train(watch).best
+
+
+def _checked_data(root: Path, processes: Processes) -> tuple[DataSet, DataSet, PhotoCache]:
+    """Both splits, checked, and the decoded training photos."""
+    train, val = read_split(root, "train"), read_split(root, "val")
+    check_classes(train, val)
+    console = Console(quiet=not processes.first, stderr=True)
+    photos = PhotoCache()
+    with Progress(console=console, transient=True) as bars:
+        train = _checked(train, photos, console, bars)
+        val = _checked(val, PhotoCache(limit=0), console, bars)
+    return train, val, photos
+
+
+def _checked(data: DataSet, photos: PhotoCache, console: Console, bars: Progress) -> DataSet:
+    bar = bars.add_task(f"checking {len(data.samples)} photos of {data.name}")
+    data, report = check(data, photos, lambda n, all_: bars.update(bar, completed=n, total=all_))
+    console.print(str(report), highlight=False)
+    return data
+
+
+def _with_input(model: PASSD, mean: tuple[float, ...], std: tuple[float, ...]) -> PASSD:
+    config = dataclasses.replace(model.config, mean=mean, std=std)
+    other = PASSD(config)
+    other.load_state_dict(model.state_dict())
+    return other
+
+
+def default_workers() -> int:
+    """Loader processes: none where training itself needs both cores."""
+    cores = os.cpu_count() or 1
+    return 0 if cores <= 2 else min(8, cores - 2)
