@@ -16,6 +16,7 @@ from edge_passd.boxes import iou
 from edge_passd.detections import Detections
 from edge_passd.detector import Detector
 from edge_passd.errors import BadInput
+from edge_passd.photo import read_photo
 from edge_passd.samples import DataSet, Sample
 
 COCO_NAMES = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
@@ -38,7 +39,8 @@ def evaluate(
         )
     found = []
     for number, sample in enumerate(data.samples, start=1):
-        found.append(detector.detect(sample.path))
+        # Boxes are annotated on the pixels as stored, whatever orientation the EXIF data asks for.
+        found.append(detector.detect(read_photo(sample.path, upright=False)))
         if progress:
             progress(number)
     return figures(found, data)
@@ -70,9 +72,7 @@ def _coco(
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     except ImportError as error:
-        raise BadInput(
-            "measuring needs pycocotools: pip install 'edge-passd[report]'"
-        ) from error
+        raise BadInput("measuring needs pycocotools: pip install 'edge-passd[report]'") from error
 
     truth, results = COCO(), []
     truth.dataset = _coco_truth(data)
@@ -119,9 +119,7 @@ def _coco_truth(data: DataSet) -> dict[str, Any]:
                 }
             )
     return {
-        "images": [
-            {"id": s.image_id, "width": s.width, "height": s.height} for s in data.samples
-        ],
+        "images": [{"id": s.image_id, "width": s.width, "height": s.height} for s in data.samples],
         "annotations": annotations,
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(data.classes)],
     }
@@ -175,9 +173,7 @@ def eleven_point(recall: np.ndarray, precision: np.ndarray) -> float:
     if np.isnan(recall).any():
         return float("nan")
     return float(
-        np.mean(
-            [precision[recall >= at].max(initial=0.0) for at in np.linspace(0, 1, 11)]
-        )
+        np.mean([precision[recall >= at].max(initial=0.0) for at in np.linspace(0, 1, 11)])
     )
 
 

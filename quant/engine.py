@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from edge_passd.engines.base import check_image
 from edge_passd.model_info import ModelInfo
 from quant.model import PASSD
 from quant.run_folder import load_run
@@ -39,9 +40,7 @@ class TorchEngine:
     @torch.inference_mode()
     def run(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """image: (1, 3, S, S) float32 RGB 0-255; boxes (1, N, 4), scores (1, N, C) float32."""
-        size = self.model.config.input_size
-        if image.shape != (1, 3, size, size) or image.dtype != np.float32:
-            raise ValueError(f"need (1, 3, {size}, {size}) float32, got {image.shape} {image.dtype}")
+        check_image(image, self.model.config.input_size)
         pixels = torch.from_numpy(image).to(self.model.mean.device)
         boxes, scores = self.model.detections(pixels.contiguous(memory_format=torch.channels_last))
         return boxes.cpu().numpy(), scores.cpu().numpy()

@@ -45,6 +45,7 @@ class AugmentConfig:
     crop_min_side: least side of a crop, as a fraction. crop_max_aspect: largest ratio of its sides.
     mosaic: probability that a picture is put together from four photos.
     min_box: boxes with a side below this are left out, pixels of the training picture.
+    ignore_cut: a box whose centre is cut away stays as an ignored box; in SSD it is background.
     """
 
     photometric: float = 0.5
@@ -62,6 +63,7 @@ class AugmentConfig:
     crop_max_aspect: float = 2.0
     mosaic: float = 0.0
     min_box: float = 2.0
+    ignore_cut: bool = False
 
     def __post_init__(self) -> None:
         # A configuration read back from JSON has lists where this one has tuples.
@@ -99,9 +101,11 @@ def augment(
     if rng.random() < config.zoom_out:
         window = windows.zoom_out(window, config.zoom_out_max, rng)
     if rng.random() < config.crop:
+        # With nothing to find the photo itself is the object, so that a crop shows some of it.
+        wanted = windows.whole(photo)[None] if ignored.all() else boxes[~ignored]
         window = windows.iou_crop(
             window,
-            boxes[~ignored],
+            wanted,
             config.crop_ious,
             config.crop_min_side,
             config.crop_max_aspect,
@@ -109,7 +113,7 @@ def augment(
         )
     flip = bool(rng.random() < config.flip)
     scene = Scene(photo, boxes, labels, ignored)
-    shown = _show(scene, window, flip, (size, size), config.min_box)
+    shown = _show(scene, window, flip, (size, size), config)
     return shown._replace(pixels=distort(shown.pixels, config, rng))
 
 
@@ -131,9 +135,9 @@ def mosaic(
         tile = (x2 - x1, y2 - y1)
         window = _tile_window(scene.pixels, tile, size, rng)
         flip = bool(rng.random() < config.flip)
-        shown = _show(scene, window, flip, tile, config.min_box)
+        shown = _show(scene, window, flip, tile, config)
         pixels[y1:y2, x1:x2] = distort(shown.pixels, config, rng)
-        parts.append(shown._replace(boxes=shown.boxes + np.float32([x1, y1, x1, y1])))
+        parts.append(shown._replace(boxes=shown.boxes + np.array([x1, y1, x1, y1], np.float32)))
     return Scene(
         pixels,
         np.concatenate([p.boxes for p in parts]),
@@ -164,20 +168,21 @@ def distort(picture: np.ndarray, config: AugmentConfig, rng: np.random.Generator
 
 
 def _show(
-    scene: Scene, window: np.ndarray, flip: bool, size: tuple[int, int], min_box: float
+    scene: Scene, window: np.ndarray, flip: bool, size: tuple[int, int], config: AugmentConfig
 ) -> Scene:
     moved = windows.move_boxes(scene.boxes, window, flip, size)
     centre = geometry.centres(moved)[:, :2]
     centre_shown = ((centre > 0) & (centre < size)).all(axis=1)
     clipped = geometry.clip(moved, *size)
-    large_enough = (clipped[:, 2:] - clipped[:, :2] >= min_box).all(axis=1)
-    # A cut ignored box still tells where not to learn; a cut object is no longer that object.
-    kept = (centre_shown | scene.ignored) & large_enough
+    large_enough = (clipped[:, 2:] - clipped[:, :2] >= config.min_box).all(axis=1)
+    ignored = scene.ignored | (~centre_shown & config.ignore_cut)
+    # Some of an object is no longer that object; some of an ignored box still is to be ignored.
+    kept = (centre_shown | ignored) & large_enough
     return Scene(
         windows.draw(scene.pixels, window, flip, size),
         clipped[kept].astype(np.float32),
         scene.labels[kept],
-        scene.ignored[kept],
+        ignored[kept],
     )
 
 

@@ -83,7 +83,7 @@ def check(
 
     repaired = [_repair(sample) for sample in dataset.samples]
     checked = replace(dataset, samples=tuple(sample for sample, _ in repaired))
-    clipped, outside, not_finite = np.sum([counts for _, counts in repaired], axis=0)
+    clipped, outside, not_finite = map(sum, zip(*(counts for _, counts in repaired), strict=True))
     labels = np.concatenate([sample.labels for sample in checked.samples])
     if all(sample.ignored.all() for sample in checked.samples):
         raise BadInput(
@@ -98,9 +98,9 @@ def check(
         boxes=len(labels),
         difficult=sum(int(sample.difficult.sum()) for sample in checked.samples),
         crowd=sum(int(sample.crowd.sum()) for sample in checked.samples),
-        clipped=int(clipped),
-        outside=int(outside),
-        not_finite=int(not_finite),
+        clipped=clipped,
+        outside=outside,
+        not_finite=not_finite,
         per_class={c: int((labels == label).sum()) for label, c in enumerate(dataset.classes)},
     )
     return checked, report
@@ -116,13 +116,13 @@ def check_classes(train: DataSet, val: DataSet) -> None:
 
 
 def _repair(sample: Sample) -> tuple[Sample, tuple[int, int, int]]:
-    """The sample with its boxes clipped to the photo; how many were clipped, outside, not finite."""
+    """The sample with clipped boxes, and how many were clipped, outside and not finite."""
     finite = np.isfinite(sample.boxes).all(axis=1)
     boxes = geometry.clip(sample.boxes, sample.width, sample.height)
     has_area = geometry.area(boxes) > 0
     moved = (np.abs(boxes - sample.boxes) > _ROUNDING).any(axis=1)
     kept = finite & has_area
-    counts = ((kept & moved).sum(), (finite & ~has_area).sum(), (~finite).sum())
+    counts = int((kept & moved).sum()), int((finite & ~has_area).sum()), int((~finite).sum())
     repaired = replace(
         sample,
         boxes=boxes[kept],
@@ -130,7 +130,7 @@ def _repair(sample: Sample) -> tuple[Sample, tuple[int, int, int]]:
         difficult=sample.difficult[kept],
         crowd=sample.crowd[kept],
     )
-    return repaired, tuple(int(count) for count in counts)
+    return repaired, counts
 
 
 def _listed(offenders: Sequence[str]) -> str:

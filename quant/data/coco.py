@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge_passd.errors import BadInput
+from edge_passd.files import require_file
 from edge_passd.samples import DataSet, Sample
 
 
@@ -45,13 +46,15 @@ def _sample(
     label_of: dict[int, int],
 ) -> Sample:
     boxes = np.array([entry["bbox"] for entry in objects], np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
+    with np.errstate(all="ignore"):  # what is not finite is for the checks to count and drop
+        boxes[:, 2:] += boxes[:, :2]
+        boxes = boxes.astype(np.float32)
     return Sample(
         image_id=photo["id"],
         path=images / photo["file_name"],
         width=photo["width"],
         height=photo["height"],
-        boxes=boxes.astype(np.float32),
+        boxes=boxes,
         labels=np.array([label_of[entry["category_id"]] for entry in objects], np.int64),
         difficult=np.array([bool(entry.get("difficult", 0)) for entry in objects], bool),
         crowd=np.array([bool(entry.get("iscrowd", 0)) for entry in objects], bool),
@@ -59,15 +62,11 @@ def _sample(
 
 
 def _load(path: Path) -> dict[str, Any]:
+    require_file(path, "annotation file")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise BadInput(
-            f"{path}: not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
-            "write the file again"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: not UTF-8 text; save it as UTF-8 JSON") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: not valid UTF-8 JSON ({error}); write the file again") from error
     if not isinstance(document, dict):
         raise BadInput(f"{path}: must be a JSON object with images, annotations and categories")
     return document
@@ -119,8 +118,10 @@ def _check_object(
             f"{where} has category {entry['category_id']}, which is not under 'categories'; "
             f"the categories are {sorted(label_of)}"
         )
-    numbers = [
-        isinstance(value, int | float) and not isinstance(value, bool) for value in entry["bbox"]
-    ]
-    if len(numbers) != 4 or not all(numbers):
+    if len(entry["bbox"]) != 4 or not all(_is_number(value) for value in entry["bbox"]):
         raise BadInput(f"{where}: 'bbox' must be 4 numbers x, y, w, h, not {entry['bbox']!r:.60}")
+
+
+def _is_number(value: object) -> bool:
+    """True for a JSON number that a float can hold."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**53)

@@ -16,7 +16,8 @@ from edge_passd.errors import BadInput
 Progress = Callable[[int, int], None]  # photos done, photos in all
 
 _FALLBACK_MEMORY = 4 * 2**30  # bytes, where the system does not tell what is available
-_SOI, _SOS, _EOI = b"\xff\xd8", 0xDA, b"\xff\xd9"
+_PNG, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
+_JPEG, _SCAN, _JPEG_END = b"\xff\xd8", 0xDA, b"\xff\xd9"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Photo:
 def read_photo(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 BGR of the photo as stored: an EXIF orientation is not applied.
 
-    Raises BadInput for a file that is missing, empty, cut short or not a picture.
+    Raises BadInput for a file that cannot be opened, is empty, cut short or not a picture.
     """
     problem, pixels = _decode(path)
     if pixels is None:
@@ -85,7 +86,8 @@ class PhotoCache:
         """
         sizes: dict[Path, tuple[int, int]] = {}
         problems: dict[Path, str] = {}
-        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+        try:
             for done, (path, problem, photo) in enumerate(pool.map(self._load, paths), 1):
                 if photo is None:
                     problems[path] = problem
@@ -94,6 +96,8 @@ class PhotoCache:
                     self._keep(path, photo)
                 if progress is not None:
                     progress(done, len(paths))
+        finally:  # an interrupted check stops at once
+            pool.shutdown(cancel_futures=True)
         return sizes, problems
 
     def _load(self, path: Path) -> tuple[Path, str, Photo | None]:
@@ -117,23 +121,23 @@ class PhotoCache:
 
 
 def available_memory() -> int:
-    """Bytes of memory that can be taken without swapping, a container's limit included."""
+    """Bytes of memory that can be taken without swapping, at most a container's limit."""
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return _FALLBACK_MEMORY
     fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
     available = int(fields["MemAvailable"].split()[0]) * 1024
-    limit, current = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.exists() and current.exists() and (text := limit.read_text().strip()) != "max":
-        available = min(available, max(0, int(text) - int(current.read_text())))
-    return available
+    container = Path("/sys/fs/cgroup/memory.max")
+    limit = container.read_text().strip() if container.exists() else "max"
+    return available if limit == "max" else min(available, int(limit))
 
 
 def _decode(path: Path) -> tuple[str, np.ndarray | None]:
     """What is wrong with the photo (or an empty text), and its pixels."""
-    if not path.is_file():
-        return "is missing", None
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        return f"cannot be opened ({getattr(error, 'strerror', error)})", None
     if not data:
         return "is empty (0 bytes)", None
     if _is_cut_short(data):
@@ -147,13 +151,15 @@ def _decode(path: Path) -> tuple[str, np.ndarray | None]:
 
 
 def _is_cut_short(data: bytes) -> bool:
-    """True for a JPEG without an end marker: OpenCV 4 fills what is missing with grey, silently.
+    """True for a PNG or JPEG without its end: OpenCV 4 fills what is missing with grey.
 
-    Only markers after the start of the scan count; an embedded thumbnail has its own end marker.
+    In a JPEG only what follows the start of the scan counts; an embedded thumbnail has its own end.
     """
-    if not data.startswith(_SOI):
+    if data.startswith(_PNG):
+        return _PNG_END not in data
+    if not data.startswith(_JPEG):
         return False
     at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SOS:
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SCAN:
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return data.find(_EOI, at) < 0
+    return data.find(_JPEG_END, at) < 0

@@ -17,16 +17,25 @@ def read_split(root: Path, split: str) -> DataSet:
     `ImageSets/Main/{split}.txt`. No photo is opened here. Raises BadInput where neither is found
     or the annotations are broken.
     """
-    if not root.is_dir():
-        raise BadInput(f"{root}: no such folder; give the folder of the data set")
-    if (root / "images").is_dir():
-        annotations = root / f"{split}.json"
-        if not annotations.is_file():
-            raise BadInput(f"{annotations}: missing; it must hold the annotations of {split!r}")
-        return read_coco(annotations, root / "images", split)
-    if (root / "Annotations").is_dir():
-        return read_voc(root, split)
-    raise BadInput(
-        f"{root}: not a data set; looked for COCO form ({split}.json and images/) "
-        f"and VOC form (Annotations/, JPEGImages/, ImageSets/Main/{split}.txt)"
-    )
+    annotations, images = root / f"{split}.json", root / "images"
+    if annotations.exists() and images.is_dir():
+        dataset = read_coco(annotations, images, split)
+    elif (root / "Annotations").is_dir():
+        dataset = read_voc(root, split)
+    else:
+        raise BadInput(
+            f"{root}: no data set with a split {split!r}; looked for COCO form ({split}.json and "
+            f"images/) and VOC form (Annotations/, JPEGImages/, ImageSets/Main/{split}.txt)"
+        )
+    _check_names(root, dataset.classes)
+    return dataset
+
+
+def _check_names(root: Path, classes: tuple[str, ...]) -> None:
+    if not classes:
+        raise BadInput(f"{root}: no classes; annotate at least one box or list the class names")
+    for name in classes:
+        if not name.strip() or not name.isprintable():
+            raise BadInput(f"{root}: class name {name!r} is not printable text; rename the class")
+        if classes.count(name) > 1:
+            raise BadInput(f"{root}: class name {name!r} stands twice; class names must differ")

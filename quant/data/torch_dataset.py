@@ -21,13 +21,13 @@ _ORDER, _SIZES, _PICTURES = range(3)
 
 
 class Pick(NamedTuple):
-    """What the sampler asks of the data set: photo `index`, as epoch `epoch` sees it.
+    """What the sampler asks of the data set: photo number `photo`, as epoch `epoch` sees it.
 
     It carries the epoch and the size (pixels) so that worker processes need no state.
     """
 
     epoch: int
-    index: int
+    photo: int
     size: int
 
 
@@ -71,7 +71,7 @@ class Batch:
 
 
 class TrainingSet(Dataset[Item]):
-    """Augmented training pictures; `training_set[Pick(epoch, index, size)]` is always the same."""
+    """Augmented training pictures; `training_set[Pick(epoch, photo, size)]` is always the same."""
 
     def __init__(
         self, dataset: DataSet, cache: PhotoCache, config: AugmentConfig, seed: int = 0
@@ -85,8 +85,8 @@ class TrainingSet(Dataset[Item]):
         return len(self.dataset.samples)
 
     def __getitem__(self, pick: Pick) -> Item:
-        rng = _generator(self.seed, _PICTURES, pick.epoch, pick.index)
-        scene = self._scene(pick.index)
+        rng = _generator(self.seed, _PICTURES, pick.epoch, pick.photo)
+        scene = self._scene(pick.photo)
         if rng.random() < self.config.mosaic:
             others = [self._scene(int(i)) for i in rng.integers(len(self), size=3)]
             scene = mosaic([scene, *others], pick.size, self.config, rng)

@@ -8,10 +8,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from edge_passd.errors import BadInput
+from edge_passd.files import require_file
 from edge_passd.samples import DataSet, Sample
 
 _CLASS_SPLITS = ("train", "val")
-_EDGES = ("xmin", "ymin", "xmax", "ymax")
+_EDGES = ("bndbox/xmin", "bndbox/ymin", "bndbox/xmax", "bndbox/ymax")
 
 
 def read_voc(root: Path, split: str) -> DataSet:
@@ -23,61 +24,58 @@ def read_voc(root: Path, split: str) -> DataSet:
     Raises BadInput that names the file.
     """
     classes = _classes(root)
-    samples = []
-    for image_id, stem in enumerate(_stems(root, split), 1):
-        samples.append(_sample(root, stem, image_id, classes))
-    return DataSet(split, tuple(classes), tuple(samples))
+    label_of = {name: label for label, name in enumerate(classes)}
+    samples = (
+        _sample(root, stem, image_id, label_of)
+        for image_id, stem in enumerate(_lines(_list_file(root, split)), 1)
+    )
+    return DataSet(split, classes, tuple(samples))
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
     """Refuses DOCTYPE, and with it entities: a small file must not unfold into gigabytes."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise BadInput("it has a DOCTYPE, which annotations do not need; remove it")
+        raise ValueError("a DOCTYPE is not allowed here")
 
 
-def _sample(root: Path, stem: str, image_id: int, classes: dict[str, int]) -> Sample:
+def _sample(root: Path, stem: str, image_id: int, label_of: dict[str, int]) -> Sample:
     path = _annotation(root, stem)
     tree = _parse(path)
     objects = tree.findall("object")
     names = [_text(path, entry, "name") for entry in objects]
     for name in names:
-        if name not in classes:
-            raise BadInput(f"{path}: class {name!r} is not one of {', '.join(classes)}")
-    edges = [[_number(path, entry, f"bndbox/{edge}") for edge in _EDGES] for entry in objects]
+        if name not in label_of:
+            raise BadInput(
+                f"{path}: class {name!r} is not one of the classes ({', '.join(label_of)}); "
+                "rename it or list it in labels.txt"
+            )
+    edges = [[_number(path, entry, edge) for edge in _EDGES] for entry in objects]
     boxes = np.array(edges, np.float64).reshape(-1, 4) - [1, 1, 0, 0]
+    with np.errstate(all="ignore"):  # what is not finite is for the checks to count and drop
+        boxes = boxes.astype(np.float32)
     return Sample(
         image_id=image_id,
         path=root / "JPEGImages" / (tree.findtext("filename") or f"{stem}.jpg").strip(),
-        width=int(_number(path, tree, "size/width")),
-        height=int(_number(path, tree, "size/height")),
-        boxes=boxes.astype(np.float32),
-        labels=np.array([classes[name] for name in names], np.int64),
-        difficult=np.array([_flag(entry, "difficult") for entry in objects], bool),
+        width=_whole(path, tree, "size/width"),
+        height=_whole(path, tree, "size/height"),
+        boxes=boxes,
+        labels=np.array([label_of[name] for name in names], np.int64),
+        difficult=np.array([_is_difficult(entry) for entry in objects], bool),
         crowd=np.zeros(len(objects), bool),
     )
 
 
-def _classes(root: Path) -> dict[str, int]:
-    """Class names to their labels, in order."""
+def _classes(root: Path) -> tuple[str, ...]:
     listed = root / "labels.txt"
     if listed.exists():
-        names = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines()]
-        names = [name for name in names if name]
-        if len(set(names)) < len(names):
-            raise BadInput(f"{listed}: a class name stands twice; each line must be different")
-    else:
-        names = sorted({name for stem in _class_stems(root) for name in _names(root, stem)})
-    return {name: label for label, name in enumerate(names)}
+        return tuple(_lines(listed))
+    lists = [_list_file(root, split) for split in _CLASS_SPLITS]
+    stems = [stem for path in lists if path.exists() for stem in _lines(path)]
+    return tuple(sorted({name for stem in stems for name in _names(_annotation(root, stem))}))
 
 
-def _class_stems(root: Path) -> list[str]:
-    splits = [split for split in _CLASS_SPLITS if _list_file(root, split).exists()]
-    return [stem for split in splits for stem in _stems(root, split)]
-
-
-def _names(root: Path, stem: str) -> list[str]:
-    path = _annotation(root, stem)
+def _names(path: Path) -> list[str]:
     return [_text(path, entry, "name") for entry in _parse(path).findall("object")]
 
 
@@ -89,23 +87,23 @@ def _list_file(root: Path, split: str) -> Path:
     return root / "ImageSets" / "Main" / f"{split}.txt"
 
 
-def _stems(root: Path, split: str) -> list[str]:
-    path = _list_file(root, split)
-    if not path.exists():
-        raise BadInput(f"{path}: missing; it must list the photos of split {split!r}, one a line")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line]
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file that are not blank."""
+    require_file(path, "list with one entry a line")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: not UTF-8 text; write one entry a line") from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _parse(path: Path) -> ElementTree.Element:
-    if not path.exists():
-        raise BadInput(f"{path}: missing, but its photo is listed under ImageSets/Main")
+    require_file(path, "annotation file")
+    parser = ElementTree.XMLParser(target=_NoDoctype())
     try:
-        return ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))
-    except ElementTree.ParseError as error:
-        raise BadInput(f"{path}: not valid XML ({error}); write the file again") from error
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
+        return ElementTree.fromstring(path.read_bytes(), parser)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise BadInput(f"{path}: not a valid annotation ({error}); write the file again") from error
 
 
 def _text(path: Path, element: ElementTree.Element, tag: str) -> str:
@@ -123,5 +121,12 @@ def _number(path: Path, element: ElementTree.Element, tag: str) -> float:
         raise BadInput(f"{path}: <{tag}> must be a number, not {text!r:.40}") from error
 
 
-def _flag(element: ElementTree.Element, tag: str) -> bool:
-    return (element.findtext(tag) or "0").strip() not in ("", "0")
+def _whole(path: Path, element: ElementTree.Element, tag: str) -> int:
+    number = _number(path, element, tag)
+    if not number.is_integer():
+        raise BadInput(f"{path}: <{tag}> must be a whole number of pixels, not {number}")
+    return int(number)
+
+
+def _is_difficult(element: ElementTree.Element) -> bool:
+    return (element.findtext("difficult") or "0").strip() not in ("", "0")

@@ -45,7 +45,7 @@ def iou_crop(
     `min_ious` a part that also has at least that IoU with one of these boxes. A kind that no
     random part satisfies is passed over.
 
-    boxes: (M, 4) corners in pixels of the photo; none: any part will do.
+    boxes: (M, 4) corners in pixels of the photo, M at least 1.
     min_side: the least width and height, as a fraction of the window's.
     max_aspect: the most that a part's sides may differ, as their ratio (>= 1).
     """
@@ -53,12 +53,11 @@ def iou_crop(
         if kind == 0:
             break
         parts = _random_parts(window, min_side, max_aspect, rng)
-        if len(boxes):
-            least = 0.0 if kind == 1 else min_ious[kind - 2]
-            wanted = _holds_centre(parts, boxes) & (geometry.iou(parts, boxes) >= least)
-            parts = parts[wanted.any(axis=1)]
-        if len(parts):
-            return parts[0]
+        least = 0.0 if kind == 1 else min_ious[kind - 2]
+        fits = _holds_centre(parts, boxes) & (geometry.iou(parts, boxes) >= least)
+        fitting = parts[fits.any(axis=1)]
+        if len(fitting):
+            return fitting[0]
     return window
 
 
@@ -113,7 +112,8 @@ def _random_parts(
 def _holds_centre(parts: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """(T, M) bool: the centre of the box lies inside the part."""
     centre = geometry.centres(boxes)[None, :, :2]
-    return ((centre > parts[:, None, :2]) & (centre < parts[:, None, 2:])).all(axis=-1)
+    inside = (centre > parts[:, None, :2]) & (centre < parts[:, None, 2:])
+    return np.all(inside, axis=-1)
 
 
 def _shrunk_source(
@@ -121,18 +121,16 @@ def _shrunk_source(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the warp should read from: its pixels, its origin in the photo, photo pixels per pixel.
 
-    Bilinear warping skips pixels when it shrinks by more than two; there the visible part of the
-    photo is averaged down first.
+    That is the part of the photo that the window shows, with a margin for interpolation. Bilinear
+    warping skips pixels when it shrinks by more than two; there this part is averaged down first.
     """
-    shrink = ((window[2:] - window[:2]) / size).astype(int)
-    if shrink.max() < 2:
-        return photo, np.zeros(2), np.ones(2)
-    # A margin of one output pixel, so that the edge of the picture blends with its neighbours.
-    margin = shrink + 1
-    low = np.clip(np.floor(window[:2]) - margin, 0, None).astype(int)
-    high = np.minimum(np.ceil(window[2:]) + margin, photo.shape[1::-1]).astype(int)
-    visible = photo[low[1] : high[1], low[0] : high[0]]
+    shrink = np.maximum((window[2:] - window[:2]) / size, 1).astype(int)
+    limit = np.array(photo.shape[1::-1])
+    low = np.clip(np.floor(window[:2]) - shrink - 1, 0, limit - 1).astype(int)
+    high = np.clip(np.ceil(window[2:]) + shrink + 1, low + 1, limit).astype(int)
+    pixels = photo[low[1] : high[1], low[0] : high[0]]
     extent = high - low
-    shrunk = np.maximum(np.round(extent / np.maximum(shrink, 1)), 1).astype(int)
-    pixels = cv2.resize(visible, (int(shrunk[0]), int(shrunk[1])), interpolation=cv2.INTER_AREA)
-    return pixels, low.astype(np.float64), extent / shrunk
+    if shrink.max() > 1:
+        width, height = np.maximum(extent // shrink, 1).tolist()
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    return pixels, low.astype(np.float64), extent / pixels.shape[1::-1]

@@ -91,11 +91,16 @@ def adjusted_boxes(offsets: Tensor | None, config: ModelConfig, like: Tensor) ->
     if offsets is None:
         shape = (len(like), anchors, 2, height, width)
         return torch.cat([cells.expand(shape), sides.expand(shape)], 2)
-    offsets = offsets.reshape(len(offsets), anchors, 4, height, width)
-    shift = offsets[:, :, :2].flip(2)
+    offsets = transpose_axes(offsets.reshape(len(offsets), anchors, 4, height, width), 2)
+    shift = offsets[:, :, :2]
     shift = torch.tanh(shift) / 2 if config.propose == "clipped" else shift * sides
-    size = sides * torch.exp(offsets[:, :, 2:].clamp(-MAX_SIZE_OFFSET, MAX_SIZE_OFFSET)).flip(2)
+    size = sides * torch.exp(offsets[:, :, 2:].clamp(-MAX_SIZE_OFFSET, MAX_SIZE_OFFSET))
     return torch.cat([cells + shift, size], 2)
+
+
+def transpose_axes(boxes: Tensor, dim: int) -> Tensor:
+    """x y w h to y x h w or back, along `dim`."""
+    return boxes.index_select(dim, torch.tensor([1, 0, 3, 2], device=boxes.device))
 
 
 def cell_indices(height: int, width: int, like: Tensor) -> Tensor:

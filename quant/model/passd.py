@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from edge_passd.boxes import MAX_SIZE_OFFSET
 from quant.model.backbone import FeaturePyramid, MobileNet
 from quant.model.config import ModelConfig
-from quant.model.heads import AttendHead, ProposeHead, adjusted_boxes
+from quant.model.heads import AttendHead, ProposeHead, adjusted_boxes, transpose_axes
 
 
 class Prediction(NamedTuple):
@@ -53,35 +54,42 @@ class PASSD(nn.Module):
 
     def forward(self, images: Tensor) -> Prediction:
         features = self.pyramid(self.backbone((images.to(self.mean.dtype) - self.mean) / self.std))
-        levels = [
-            self._head(x, stride) for x, stride in zip(features, self.config.strides, strict=True)
-        ]
-        objectness, adjusted, logits, offsets = zip(*levels, strict=True)
+        objectness, boxes, outputs = zip(*[self._head(x) for x in features], strict=True)
+        out = torch.cat(outputs, 1)
+        classes = len(self.config.classes) + 1
         return Prediction(
             None if self.propose is None else torch.cat(objectness, 1),
-            torch.cat(adjusted, 1),
-            torch.cat(logits, 1),
-            torch.cat(offsets, 1),
+            self._in_pixels(boxes),
+            out[..., :classes],
+            out[..., classes:] * self.attend_scale,
         )
 
-    def _head(self, features: Tensor, stride: int) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
-        config = self.config
-        anchors = len(config.scales)
+    def _head(self, features: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """One level: objectness (B, n, 2), boxes (B, n, 4) cy cx h w in cells, (B, n, C + 4)."""
+        anchors = len(self.config.scales)
         objectness, proposed = None, None
         if self.propose is not None:
-            objectness, proposed = self.propose(features)
-            objectness = _boxes_last(objectness, anchors).to(self.mean.dtype)
-            proposed = proposed.to(self.mean.dtype) * self.propose_scale.repeat(anchors)[
-                :, None, None
-            ]
-        boxes = adjusted_boxes(proposed, config, features)
-        out = self.attend(features, boxes if config.point_gradient else boxes.detach())
-        out = _boxes_last(out.flatten(1, 2), anchors)
-        cells = _boxes_last(boxes.flatten(1, 2), anchors)
-        centre = (cells[..., :2].flip(-1) + 0.5) * stride
-        adjusted = torch.cat([centre, cells[..., 2:].flip(-1) * stride], -1)
-        classes = len(config.classes) + 1
-        return objectness, adjusted, out[..., :classes], out[..., classes:] * self.attend_scale
+            logits, offsets = self.propose(features)
+            objectness = _boxes_last(logits, anchors).to(self.mean.dtype)
+            scale = self.propose_scale.repeat(anchors)[:, None, None]
+            proposed = offsets.to(self.mean.dtype) * scale
+        boxes = adjusted_boxes(proposed, self.config, features)
+        out = self.attend(features, boxes if self.config.point_gradient else boxes.detach())
+        return (
+            objectness,
+            _boxes_last(boxes.flatten(1, 2), anchors),
+            _boxes_last(out.flatten(1, 2), anchors),
+        )
+
+    def _in_pixels(self, levels: Sequence[Tensor]) -> Tensor:
+        """Boxes of all levels, cy cx h w in cells, to (B, N, 4) cx cy w h in input pixels."""
+        half_cell = torch.tensor([0.5, 0.5, 0.0, 0.0], device=self.mean.device)
+        strides = [
+            torch.full((1, boxes.shape[1], 1), float(stride), device=self.mean.device)
+            for boxes, stride in zip(levels, self.config.strides, strict=True)
+        ]
+        boxes = (torch.cat(list(levels), 1) + half_cell) * torch.cat(strides, 1)
+        return transpose_axes(boxes, 2)
 
     def detections(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What the exported graph puts out: boxes (B, N, 4) corners in pixels, scores (B, N, C)."""

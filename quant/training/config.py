@@ -46,6 +46,21 @@ class TrainConfig:
     workers: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("eval_every", 1), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise BadInput(f"{name} must be {least} or more, not {getattr(self, name)}")
+        for name in ("learning_rate", "gradient_clip"):
+            if not getattr(self, name) > 0:
+                raise BadInput(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise BadInput(f"ema must be at least 0 and below 1, not {self.ema}")
+        for size, share in self.sizes:
+            if size < 64 or size % 64 or not 0 < share <= 1:
+                raise BadInput(
+                    f"sizes: {size}:{share} is not a multiple of 64 px with a share above 0 to 1"
+                )
+
     def input_size(self, epoch: int, full_size: int) -> int:
         """Size that epoch `epoch` trains at."""
         end = 0.0
@@ -69,6 +84,15 @@ class TrainConfig:
             )
         except (TypeError, ValueError, AttributeError) as error:
             raise BadInput(f"not a training configuration of this version: {error}") from error
+
+
+def parse_sizes(text: str) -> tuple[tuple[int, float], ...]:
+    """"192:0.45,256:0.3" to ((192, 0.45), (256, 0.3)); BadInput for anything else."""
+    try:
+        pairs = [part.split(":") for part in text.split(",") if part]
+        return tuple((int(size), float(share)) for size, share in pairs)
+    except ValueError:
+        raise BadInput(f"sizes: {text!r} is not of the form 192:0.45,256:0.3") from None
 
 
 def _tuples(value: Any) -> Any:

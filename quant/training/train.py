@@ -18,6 +18,7 @@ from quant.data.photos import PhotoCache
 from quant.data.reader import read_split
 from quant.data.torch_dataset import TrainingSet
 from quant.model import PASSD, ModelConfig
+from quant.model.config import HEADS
 from quant.model.weights import load_backbone
 from quant.run_folder import RunFolder, read_json
 from quant.training.config import TrainConfig
@@ -26,17 +27,21 @@ from quant.training.progress import training_progress
 from quant.training.trainer import Trainer, random_model
 
 
-def start(out: Path, config: TrainConfig, head: dict[str, object], input_size: int) -> float:
+def start(out: Path, config: TrainConfig, head: str, input_size: int) -> float:
     """Train a new run; returns its best validation AP. head: a row of `quant.model.config.HEADS`.
 
     Raises BadInput for bad data, weights, a folder that already holds a run, or divergence.
     """
     run = RunFolder(out)
+    if head not in HEADS:
+        raise BadInput(f"no head {head!r}; there are {', '.join(HEADS)}")
+    if input_size < 64 or input_size % 64:
+        raise BadInput(f"input size {input_size} is not a multiple of 64")
     if run.training.exists():
         raise BadInput(f"{out}: holds a run already; go on with --resume or name another --out")
     processes = join()
     train, val, photos = _checked_data(Path(config.data), processes)
-    model = random_model(ModelConfig(train.classes, input_size, **head), config.seed)  # type: ignore[arg-type]
+    model = random_model(ModelConfig(train.classes, input_size, **HEADS[head]), config.seed)
     if config.init:
         expected = load_backbone(model.backbone, Path(config.init))
         model = _with_input(model, expected.mean, expected.std)

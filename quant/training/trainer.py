@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from edge_passd.detector import Detector
+from edge_passd.evaluation import evaluate
 from edge_passd.samples import DataSet
 from quant.data.torch_dataset import Batch, EpochSampler, TrainingSet, loader
+from quant.engine import TorchEngine
 from quant.model import PASSD, ModelConfig
 from quant.run_folder import RunFolder
 from quant.tensors import write_tensors
@@ -181,9 +184,6 @@ class Trainer:
 
     def _measure(self) -> dict[str, float]:
         """AP of the averaged weights on val; keeps them as the run's best if they are."""
-        from edge_passd.detector import Detector
-        from edge_passd.evaluation import evaluate
-        from quant.engine import TorchEngine
         model = self.averaged_model()
         figures = evaluate(Detector.from_engine(TorchEngine.of(model)), self.val)
         if figures["AP"] > self.state.best:

@@ -1,0 +1,104 @@
+"""`edge-passd`: finds the command, and turns bad input into one line and exit status 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from edge_passd import __version__
+from edge_passd.errors import BadInput
+
+BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+
+
+@dataclass(frozen=True)
+class CommandRow:
+    """target: "module:command", imported when the command is used. help: one line."""
+
+    target: str
+    help: str
+
+
+COMMANDS = {
+    "train": CommandRow("edge_passd.cli.train:train", "Train a detector on your photos."),
+    "export": CommandRow("edge_passd.cli.export:export", "Write a trained model as ONNX."),
+    "eval": CommandRow("edge_passd.cli.eval:evaluate", "Measure a model's accuracy."),
+    "run": CommandRow("edge_passd.cli.run:run", "Detect in photos, videos, streams and cameras."),
+}
+
+
+class LazyGroup(click.Group):
+    """Commands from a table, so that `--help` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, command = COMMANDS[name].target.partition(":")
+        return getattr(import_module(module), command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row.help) for name, row in COMMANDS.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`edge-passd COMMAND --help` shows examples.",
+)
+@click.version_option(__version__, prog_name="edge-passd")
+def edge_passd() -> None:
+    """A small object detector on an edge board: train, export, run, measure."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0, 1 for a defect, 2 for bad input, 130 for Ctrl-C."""
+    # OpenCV and its FFmpeg report on stderr what becomes our own one line; heard only when asked.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    sys.exit(_status(arguments))
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    try:
+        return edge_passd.main(arguments, prog_name="edge-passd", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except BadInput as error:
+        return _complain(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in LIBRARIES:
+            raise
+        extra = LIBRARIES[error.name]
+        return _complain(f'this needs {error.name}: pip install "edge-passd[{extra}]"')
+    except BrokenPipeError:
+        _silence_stdout()
+        return BROKEN_PIPE
+    except OSError as error:
+        _silence_stdout()
+        return _complain(": ".join(filter(None, (error.filename, error.strerror or str(error)))))
+
+
+def _complain(message: str) -> int:
+    print(f"edge-passd: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _silence_stdout() -> None:
+    """Send what is still buffered nowhere: Python would fail to write it again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

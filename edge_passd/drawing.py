@@ -1,0 +1,88 @@
+"""Boxes and labels drawn onto a picture."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from edge_passd.photo import as_bgr
+
+Colour = tuple[int, int, int]  # blue, green, red, each 0-255
+
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+_GOLDEN_RATIO = 0.618034
+# Sides of a photo, pixels, for which a label is one font unit high; smaller photos scale down
+# to a size that can still be read.
+_UNIT_SIDE = 1100
+_FONT_RANGE = (0.42, 2.5)
+
+
+def class_colour(label: int) -> Colour:
+    """BGR of a class: always the same for a label, far from that of its neighbours."""
+    hue = (0.58 + label * _GOLDEN_RATIO) % 1
+    value = 0.95 if label % 2 == 0 else 0.8
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.8, value)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def draw_boxes(
+    image: np.ndarray, boxes: np.ndarray, texts: Sequence[str], colours: Sequence[Colour]
+) -> np.ndarray:
+    """A new (H, W, 3) uint8 BGR picture: `image` with boxes and a label on each.
+
+    image: as `photo.as_bgr` takes it. boxes: (K, 4) x1 y1 x2 y2 in its pixels, the most important
+    first: it is drawn on top. texts, colours: K each.
+    """
+    picture = as_bgr(image).copy()
+    height, width = picture.shape[:2]
+    scale = float(np.clip((height * width) ** 0.5 / _UNIT_SIDE, *_FONT_RANGE))
+    line = max(1, round(2.5 * scale))
+    items = [
+        (*_corners(box, width, height), text, colour)
+        for box, text, colour in zip(boxes, texts, colours, strict=True)
+    ][::-1]
+    for start, end, _, colour in items:
+        cv2.rectangle(picture, start, end, colour, line)
+    for start, _, text, colour in items:
+        _label(picture, text, start, colour, scale, line)
+    return picture
+
+
+def _corners(box: np.ndarray, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    x1, y1, x2, y2 = (round(float(value)) for value in box)
+    return (x1, y1), (min(x2, width - 1), min(y2, height - 1))
+
+
+def _label(
+    picture: np.ndarray,
+    text: str,
+    corner: tuple[int, int],
+    colour: Colour,
+    scale: float,
+    line: int,
+) -> None:
+    """Write `text` on a filled plate above `corner`, or below it where the picture ends."""
+    height, width = picture.shape[:2]
+    weight = 1 if scale < 1 else 2
+    pad = max(2, round(6 * scale))
+    (text_width, ascent), descent = cv2.getTextSize(text, _FONT, scale, weight)
+    room = width - 2 * pad
+    if text_width > room > 0:
+        scale *= room / text_width
+        (text_width, ascent), descent = cv2.getTextSize(text, _FONT, scale, weight)
+    plate_width, plate_height = text_width + 2 * pad, ascent + descent + pad
+    left = max(0, min(corner[0] - line // 2, width - plate_width))
+    top = corner[1] - plate_height
+    if top < 0:
+        top = max(0, min(corner[1], height - plate_height))
+    cv2.rectangle(picture, (left, top), (left + plate_width, top + plate_height), colour, -1)
+    ink = (0, 0, 0) if _luminance(colour) > 120 else (255, 255, 255)
+    baseline = (left + pad, top + ascent + pad // 2)
+    cv2.putText(picture, text, baseline, _FONT, scale, ink, weight, cv2.LINE_AA)
+
+
+def _luminance(bgr: Colour) -> float:
+    return 0.114 * bgr[0] + 0.587 * bgr[1] + 0.299 * bgr[2]

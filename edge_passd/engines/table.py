@@ -1,0 +1,85 @@
+"""The engines there are. To add one: a file with its class, and a row here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from edge_passd.engines.base import Engine
+from edge_passd.errors import BadInput
+
+AUTO = "auto"
+RUN_FOLDER = "a run folder"
+ONNX = (".onnx",)
+
+_HERE = "edge_passd.engines"
+
+
+@dataclass(frozen=True)
+class EngineRow:
+    """target: "module:Class". takes: file suffixes, or RUN_FOLDER. library: the module it needs.
+
+    extra: of this package, the one that installs the library.
+    """
+
+    target: str
+    takes: tuple[str, ...]
+    library: str
+    extra: str
+
+
+# In the order in which "auto" tries them.
+ENGINES = {
+    name: EngineRow(target, takes, library, extra)
+    for name, target, takes, library, extra in (
+        (
+            "onnxruntime",
+            f"{_HERE}.onnxruntime:OnnxRuntimeEngine",
+            ONNX,
+            "onnxruntime",
+            "onnxruntime",
+        ),
+        ("openvino", f"{_HERE}.openvino:OpenVinoEngine", ONNX, "openvino", "openvino"),
+        ("torch", "quant.engine:TorchEngine", (RUN_FOLDER,), "torch", "quant"),
+    )
+}
+
+
+def load_engine(path: Path, name: str = AUTO, threads: int | None = None) -> Engine:
+    """Load the model at `path` with the named engine, or the first installed that takes it.
+
+    threads: of the computation; None leaves the choice to the engine.
+    Raises BadInput for a path that no engine, or not this one, takes, a missing library, or a
+    file that cannot be loaded.
+    """
+    row = ENGINES[choose(path, name)]
+    module, _, engine_class = row.target.partition(":")
+    return getattr(import_module(module), engine_class)(path, threads)
+
+
+def choose(path: Path, name: str = AUTO) -> str:
+    """The name of the engine that will load `path`; errors as `load_engine`."""
+    if name != AUTO and name not in ENGINES:
+        raise BadInput(f"no engine {name!r}; there are {AUTO}, {', '.join(ENGINES)}")
+    if not path.exists():
+        raise BadInput(f"no such model: {path}")
+    kind = RUN_FOLDER if path.is_dir() else path.suffix.lower()
+    takers = [each for each, row in ENGINES.items() if kind in row.takes]
+    if not takers:
+        wanted = sorted({take for row in ENGINES.values() for take in row.takes})
+        raise BadInput(f"{path} is no model; give {' or '.join(wanted)}")
+    if name != AUTO and name not in takers:
+        raise BadInput(
+            f"{path}: engine {name} takes {' or '.join(ENGINES[name].takes)}; "
+            f"use --engine {takers[0]}"
+        )
+    candidates = takers if name == AUTO else [name]
+    for each in candidates:
+        if find_spec(ENGINES[each].library):
+            return each
+    commands = " or ".join(
+        f'pip install "edge-passd[{ENGINES[each].extra}]"' for each in candidates
+    )
+    raise BadInput(f"{' and '.join(candidates)} not installed: {commands}")

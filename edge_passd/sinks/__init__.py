@@ -1,0 +1,1 @@
+"""Where results go: pictures, video, JSON lines, a window; `open.open_sinks` chooses."""

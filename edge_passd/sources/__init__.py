@@ -1,0 +1,1 @@
+"""Where pictures come from: photos, videos, cameras and streams; `open.open_source` chooses."""
