@@ -11,9 +11,12 @@ from edge_passd.errors import BadInput
 
 
 def require_file(path: Path, what: str) -> None:
-    """Raise BadInput unless `path` is a readable file with something in it; `what` it should be."""
+    """Raise BadInput unless `path` is a readable file with something in it.
+
+    what: it should be, with its article.
+    """
     if not path.exists():
-        raise BadInput(f"no such {what}: {path}")
+        raise BadInput(f"no such file: {path}; give {what}")
     if not path.is_file():
         raise BadInput(f"{path} is not a file; give {what}")
     if not os.access(path, os.R_OK):

@@ -74,4 +74,4 @@ def accuracy_table(result: dict[str, Any]) -> Table:
 
 def _percent(value: float | None) -> str:
     """Without a figure, or for a size that no object has, a dash."""
-    return "–" if value is None or value < 0 else f"{100 * value:.1f}"
+    return "-" if value is None or value < 0 else f"{100 * value:.1f}"

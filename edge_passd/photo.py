@@ -23,7 +23,7 @@ def read_photo(path: Path, upright: bool = True) -> np.ndarray:
     upright: turn the photo as its EXIF orientation says; False leaves the pixels as stored.
     Raises BadInput for a file that is missing, empty, cut short, damaged or no picture.
     """
-    require_file(path, "photo")
+    require_file(path, "a photo")
     data = path.read_bytes()
     # Looked at before decoding: OpenCV fills the missing part of a JPEG with grey, silently, and
     # its PNG library writes lines of its own on stderr.

@@ -115,12 +115,11 @@ def _pump(
 
 
 def _summary(tally: Tally, detector: Detector, options: RunOptions) -> str:
+    parts = [_count(tally.frames, "frame"), _count(tally.detections, "detection")]
+    if tally.frames > 1:  # the time of a single frame is mostly the first use of everything
+        parts.append(f"{tally.frames / tally.seconds:.1f} fps on {detector.engine}")
     saved = [str(path) for path in (options.save, options.json) if path and path != STDOUT]
-    return (
-        f"{_count(tally.frames, 'frame')}, {_count(tally.detections, 'detection')}, "
-        f"{tally.frames / tally.seconds:.1f} fps on {detector.engine}"
-        + (f"; saved {' and '.join(saved)}" if saved else "")
-    )
+    return ", ".join(parts) + (f"; saved {' and '.join(saved)}" if saved else "")
 
 
 def _count(number: int, noun: str) -> str:

@@ -34,7 +34,7 @@ class TorchEngine:
 
     def _set(self, model: PASSD, figures: dict[str, Any]) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = model.eval().to(device, memory_format=torch.channels_last)
+        self.model = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.metadata = model_info(model, figures).to_json()
 
     @torch.inference_mode()

@@ -1,10 +1,10 @@
 """A run folder: what a training leaves behind, and what eval, export and qat take.
 
-    model.json              ModelConfig and, once measured, the figures of the best weights
-    training.json           TrainConfig
-    best.safetensors        weights with the best validation AP, ready for use
-    checkpoint.safetensors  the whole training state, to resume from
-    metrics.csv, curves.png one row and one point for each epoch
+model.json              ModelConfig and, once measured, the figures of the best weights
+training.json           TrainConfig
+best.safetensors        weights with the best validation AP, ready for use
+checkpoint.safetensors  the whole training state, to resume from
+metrics.csv, curves.png one row and one point for each epoch
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from edge_passd.errors import BadInput
 from edge_passd.files import write_text
@@ -73,7 +71,9 @@ def load_run(path: Path) -> tuple[PASSD, dict[str, Any]]:
     """
     run = RunFolder(path)
     if not run.model.is_file():
-        raise BadInput(f"{path}: no run folder (model.json is missing); `edge-passd train` makes one")
+        raise BadInput(
+            f"{path}: no run folder (model.json is missing); `edge-passd train` makes one"
+        )
     config, figures = run.read_model()
     if not run.best.is_file():
         raise BadInput(f"{run.best}: missing; the run has no measured weights yet, let it train on")

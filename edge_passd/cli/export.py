@@ -18,7 +18,9 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
-@click.option("--data", type=click.Path(path_type=Path), help="Photos to check with; default: RUN's.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Photos to check with; default: RUN's."
+)
 @click.option("--photos", default=16, show_default=True, help="How many, of the val split.")
 @click.option("--half", is_flag=True, help="Store the weights as float16.")
 def export(run: Path, output: Path, data: Path | None, photos: int, half: bool) -> None:
@@ -34,5 +36,7 @@ def export(run: Path, output: Path, data: Path | None, photos: int, half: bool) 
 
     info = export_run(ExportOptions(run, output, data, photos, half), Console())
     size = output.stat().st_size / 1e6
-    click.echo(f"{output}: {info.name}, {len(info.classes)} classes, {info.precision}, {size:.1f} MB")
+    click.echo(
+        f"{output}: {info.name}, {len(info.classes)} classes, {info.precision}, {size:.1f} MB"
+    )
     click.echo(f"next: edge-passd run {output} --source photo.jpg --save out.jpg")

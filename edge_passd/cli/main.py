@@ -31,6 +31,9 @@ COMMANDS = {
     "run": CommandRow("edge_passd.cli.run:run", "Detect in photos, videos, streams and cameras."),
 }
 
+# What a workstation's commands need and a board does not have; the extra that brings it.
+LIBRARIES = {"torch": "quant", "safetensors": "quant", "onnx": "quant", "onnxscript": "quant"}
+
 
 class LazyGroup(click.Group):
     """Commands from a table, so that `--help` imports none of them."""

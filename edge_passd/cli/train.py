@@ -41,7 +41,13 @@ DIR holds COCO JSON (train.json, val.json, images/) or a VOC folder
 @click.option("--schedule", type=click.Choice(["cosine", "steps"]), default="cosine")
 @click.option("--warmup-epochs", type=float, default=1.0, show_default=True)
 @click.option("--sizes", default="", help="Progressive resizing: SIZE:SHARE of the epochs, ...")
-@click.option("--freeze-blocks", "frozen_blocks", default=-1, show_default=True, help="Stem and first N; -1 none.")
+@click.option(
+    "--freeze-blocks",
+    "frozen_blocks",
+    default=-1,
+    show_default=True,
+    help="Stem and first N; -1 none.",
+)
 @click.option("--ema", type=float, default=0.998, show_default=True, help="Decay; 0 is off.")
 @click.option("--zoom-out", type=float, default=0.5, show_default=True, help="How often, 0-1.")
 @click.option("--zoom-out-max", type=float, default=4.0, show_default=True, help="Largest canvas.")

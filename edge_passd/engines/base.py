@@ -66,6 +66,7 @@ def check_image(image: np.ndarray, size: int) -> None:
 
 
 def cannot_load(path: Path, engine: str, error: Exception) -> BadInput:
-    """The error for a file that an engine's library refuses: the last line says what it read."""
-    reason = next((line.strip() for line in str(error).splitlines()[::-1] if line.strip()), "")
-    return BadInput(f"{path}: {engine} cannot load it as an ONNX model ({reason}); export it again")
+    """The error for a file that an engine's library refuses, with the last line it says."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    reason = lines[-1].rpartition("failed:")[2].strip()
+    return BadInput(f"{path}: {engine} cannot load it as an ONNX model: {reason}")

@@ -20,7 +20,7 @@ class OnnxRuntimeEngine:
     name = "onnxruntime"
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        require_file(path, ".onnx model")
+        require_file(path, "an .onnx model")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL
         if threads:

@@ -25,7 +25,7 @@ class OpenVinoEngine:
     name = "openvino"
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        require_file(path, ".onnx model")
+        require_file(path, "an .onnx model")
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             # Left alone, it computes in bfloat16 where the processor can.
@@ -36,7 +36,7 @@ class OpenVinoEngine:
         try:
             model = _read(path)
             compiled = openvino.Core().compile_model(model, "CPU", settings)
-        except RuntimeError as error:
+        except Exception as error:  # its errors share no base class but Exception
             raise cannot_load(path, self.name, error) from error
         has_metadata = model.has_rt_info(_METADATA_PATH)
         self.metadata = model.get_rt_info(_METADATA_PATH).astype(str) if has_metadata else None

@@ -28,8 +28,11 @@ def json_lines(target: str) -> Iterator[Write]:
         with path.open("w", encoding="utf-8") as file:
             yield _writer(file, path)
     else:
-        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            yield _writer(file, path)
+        with replacing(path) as temporary:
+            with naming(path):
+                file = temporary.open("w", encoding="utf-8")
+            with file:
+                yield _writer(file, path)
 
 
 def _writer(file: TextIO, path: Path) -> Write:

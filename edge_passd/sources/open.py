@@ -46,7 +46,7 @@ def open_source(source: str, report: Callable[[str], object] = _log.warning) -> 
         return _photos(source, found, root, report)
     if source.isdigit() and not path.exists():
         raise BadInput(f"no such file: {source}; for a camera give --camera {source}")
-    require_file(path, "photo or video")
+    require_file(path, "a photo or video")
     return Photo(path) if path.suffix.lower() in SUFFIXES else open_video(path)
 
 

@@ -66,7 +66,7 @@ def check(
     if problems:
         raise BadInput(
             f"{name}: {len(problems)} of {len(dataset.samples)} photos cannot be read: "
-            f"{_listed([f'{path} {problem}' for path, problem in problems.items()])}; "
+            f"{_listed(list(problems.values()))}; "
             "replace them or take them out of the annotations"
         )
     wrong = [

@@ -1,4 +1,4 @@
-"""Photos from disk to BGR pixels, and a memory cache so that each is decoded once."""
+"""A memory cache of photos, so that a training decodes each of them once."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import cv2
 import numpy as np
 
 from edge_passd.errors import BadInput
+from edge_passd.photo import read_photo
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
 
 _FALLBACK_MEMORY = 4 * 2**30  # bytes, where the system does not tell what is available
-_PNG, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
-_JPEG, _SCAN, _JPEG_END = b"\xff\xd8", 0xDA, b"\xff\xd9"
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A decoded photo, perhaps stored smaller than it is on disk.
+    """A decoded photo, perhaps kept smaller than it is on disk.
 
-    pixels: (h, w, 3) uint8 BGR. width, height: of the stored photo, pixels.
+    pixels: (h, w, 3) uint8 BGR, as stored: an EXIF orientation is not applied, for boxes are in
+    pixels of the stored photo. width, height: of the stored photo, pixels.
     """
 
     pixels: np.ndarray
@@ -36,17 +36,6 @@ class Photo:
         h, w = self.pixels.shape[:2]
         factors = (w / self.width, h / self.height) * 2
         return boxes * np.array(factors, np.float32)
-
-
-def read_photo(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 BGR of the photo as stored: an EXIF orientation is not applied.
-
-    Raises BadInput for a file that cannot be opened, is empty, cut short or not a picture.
-    """
-    problem, pixels = _decode(path)
-    if pixels is None:
-        raise BadInput(f"{path}: photo {problem}; replace it or take it out of the annotations")
-    return pixels
 
 
 class PhotoCache:
@@ -72,46 +61,49 @@ class PhotoCache:
         return {**self.__dict__, "used": 0, "_photos": {}}
 
     def photo(self, path: Path) -> Photo:
-        """The photo at `path`; raises BadInput as `read_photo` does."""
+        """The photo at `path`; raises BadInput for one that cannot be read."""
         kept = self._photos.get(path)
-        return kept if kept is not None else self._shrunk(read_photo(path))
+        return kept if kept is not None else self._read(path)
 
     def fill(
         self, paths: Sequence[Path], progress: Progress | None = None, threads: int | None = None
     ) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
         """Decode all photos, keep what fits, and tell what was found.
 
-        Returns (width, height) in pixels of each readable photo as stored, and what is wrong
-        with each of the others.
+        Returns (width, height) in pixels of each readable photo as stored, and for each of the
+        others a text that names it and says what is wrong.
         """
         sizes: dict[Path, tuple[int, int]] = {}
         problems: dict[Path, str] = {}
         pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
         try:
-            for done, (path, problem, photo) in enumerate(pool.map(self._load, paths), 1):
-                if photo is None:
-                    problems[path] = problem
-                else:
+            outcomes = zip(paths, pool.map(self._try, paths), strict=True)
+            for done, (path, photo) in enumerate(outcomes, 1):
+                if isinstance(photo, Photo):
                     sizes[path] = (photo.width, photo.height)
                     self._keep(path, photo)
+                else:
+                    problems[path] = photo
                 if progress is not None:
                     progress(done, len(paths))
         finally:  # an interrupted check stops at once
             pool.shutdown(cancel_futures=True)
         return sizes, problems
 
-    def _load(self, path: Path) -> tuple[Path, str, Photo | None]:
-        if path in self._photos:
-            return path, "", self._photos[path]
-        problem, pixels = _decode(path)
-        return path, problem, None if pixels is None else self._shrunk(pixels)
+    def _try(self, path: Path) -> Photo | str:
+        """The photo, or what is wrong with it."""
+        try:
+            return self.photo(path)
+        except (BadInput, OSError) as error:
+            return str(error)
 
     def _keep(self, path: Path, photo: Photo) -> None:
         if path not in self._photos and self.used + photo.pixels.nbytes <= self.limit:
             self._photos[path] = photo
             self.used += photo.pixels.nbytes
 
-    def _shrunk(self, pixels: np.ndarray) -> Photo:
+    def _read(self, path: Path) -> Photo:
+        pixels = read_photo(path, upright=False)
         height, width = pixels.shape[:2]
         if self.max_side is not None and max(width, height) > self.max_side:
             factor = self.max_side / max(width, height)
@@ -130,36 +122,3 @@ def available_memory() -> int:
     container = Path("/sys/fs/cgroup/memory.max")
     limit = container.read_text().strip() if container.exists() else "max"
     return available if limit == "max" else min(available, int(limit))
-
-
-def _decode(path: Path) -> tuple[str, np.ndarray | None]:
-    """What is wrong with the photo (or an empty text), and its pixels."""
-    try:
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        return f"cannot be opened ({getattr(error, 'strerror', error)})", None
-    if not data:
-        return "is empty (0 bytes)", None
-    if _is_cut_short(data):
-        return "is cut short", None
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # more pixels than OpenCV agrees to decode
-        return "is too large to decode", None
-    return ("", pixels) if pixels is not None else ("is not a readable picture", None)
-
-
-def _is_cut_short(data: bytes) -> bool:
-    """True for a PNG or JPEG without its end: OpenCV 4 fills what is missing with grey.
-
-    In a JPEG only what follows the start of the scan counts; an embedded thumbnail has its own end.
-    """
-    if data.startswith(_PNG):
-        return _PNG_END not in data
-    if not data.startswith(_JPEG):
-        return False
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SCAN:
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return data.find(_JPEG_END, at) < 0

@@ -20,8 +20,9 @@ from quant.model.folding import fold_norms
 
 
 def to_onnx(model: PASSD) -> onnx.ModelProto:
-    """The graph: `image` (1, 3, S, S) float32 RGB 0-255 in, `boxes` (1, N, 4) and `scores` (1, N, C).
+    """The graph of the contract, float32, without metadata.
 
+    In: `image` (1, 3, S, S) RGB 0-255. Out: `boxes` (1, N, 4) in pixels, `scores` (1, N, C).
     Norms are folded into their convolutions, sampling is the node `edge_passd.OffsetSample`.
     """
     model = fold_norms(model).cpu().requires_grad_(False)

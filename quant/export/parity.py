@@ -90,7 +90,10 @@ def compare(
     progress: Callable[[], None] = lambda: None,
 ) -> Parity:
     """Run both engines on the photos. NaN in either counts as an infinite error."""
-    expected_detector, found_detector = Detector.from_engine(reference), Detector.from_engine(engine)
+    expected_detector, found_detector = (
+        Detector.from_engine(reference),
+        Detector.from_engine(engine),
+    )
     worst: dict[str, Worst] = {}
     totals = np.zeros(2)
     same, detections = 0, 0

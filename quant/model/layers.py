@@ -38,7 +38,8 @@ class ConvNorm(nn.Module):
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight (O, I, k, k) and bias (O,) of the convolution with the frozen norm in it."""
         norm = self.norm
-        assert norm.running_mean is not None and norm.running_var is not None
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         return self.conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
 

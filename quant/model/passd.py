@@ -36,6 +36,11 @@ class PASSD(nn.Module):
     differ from the configured size (any multiple of 64 with the same number of levels).
     """
 
+    mean: Tensor
+    std: Tensor
+    propose_scale: Tensor
+    attend_scale: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -104,12 +109,11 @@ class PASSD(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
                 nn.init.normal_(module.weight, std=0.01)
-        for module in self.backbone.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        for module in self.pyramid.extra.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_in")
+        for part in (self.backbone, self.pyramid.extra):
+            for module in part.modules():
+                if isinstance(module, nn.Conv2d):
+                    # By fan-in: the fan-out of a depthwise convolution counts all its groups.
+                    nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
 
 
 def decode_corners(offsets: Tensor, boxes: Tensor) -> Tensor:

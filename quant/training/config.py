@@ -87,7 +87,7 @@ class TrainConfig:
 
 
 def parse_sizes(text: str) -> tuple[tuple[int, float], ...]:
-    """"192:0.45,256:0.3" to ((192, 0.45), (256, 0.3)); BadInput for anything else."""
+    """ "192:0.45,256:0.3" to ((192, 0.45), (256, 0.3)); BadInput for anything else."""
     try:
         pairs = [part.split(":") for part in text.split(",") if part]
         return tuple((int(size), float(share)) for size, share in pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,7 @@ def write_history(run: RunFolder, history: list[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
         for row in history:
-            writer.writerow(
-                {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-            )
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
     with replacing(run.curves) as temporary:
         draw_curves(temporary, history)
 
@@ -51,8 +50,7 @@ def draw_curves(path: Path, history: list[dict[str, Any]]) -> None:
         accuracy.set_title(f"best AP {best['AP']:.3f} at epoch {best['epoch']}")
         accuracy.legend()
     accuracy.set(xlabel="epoch", ylabel="average precision on val", ylim=(0, 1))
-    changes = [b["epoch"] for a, b in zip(history, history[1:], strict=False)
-               if a["input_size"] != b["input_size"]]  # fmt: skip
+    changes = [b["epoch"] for a, b in pairwise(history) if a["input_size"] != b["input_size"]]
     for axes in (losses, accuracy):
         axes.grid(alpha=0.3)
         for epoch in changes:

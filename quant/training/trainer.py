@@ -61,7 +61,7 @@ class Trainer:
         self.run, self.config, self.val, self.train_set = run, config, val, train
         self.processes = processes
         self.device = processes.device
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.bf16 = use_bf16(config.precision, self.device)
         self.frozen_norms = norms_loaded
         set_offset_scales(self.model)
@@ -242,5 +242,3 @@ def random_model(config: ModelConfig, seed: int) -> PASSD:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return PASSD(config)
-
-

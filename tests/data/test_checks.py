@@ -117,7 +117,7 @@ def test_unreadable_photos_are_listed_and_counted(
     message = refused(DataSet("val", ("cat",), (good, replace(good, path=empty), *ghosts)))
     assert "val: 14 of 15 photos" in message
     assert "empty.jpg is empty" in message
-    assert "ghost08.jpg cannot be opened" in message
+    assert "ghost08.jpg" in message
     assert "ghost09.jpg" not in message
     assert "and 4 more" in message
 

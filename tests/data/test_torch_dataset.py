@@ -128,8 +128,9 @@ def test_loader_gives_what_the_sampler_picks(make_set: MakeSet, workers: int) ->
     for epoch, size in ((0, 64), (1, 128)):
         sampler.set_epoch(epoch)
         sampler.set_size(size)
-        batches = list(loader(items, sampler, workers))
+        # Done first, so that OpenCV's threads run when the workers fork.
         expected = [collate([items[pick] for pick in picks]) for picks in sampler]
+        batches = list(loader(items, sampler, workers))
         assert len(batches) == len(expected) == 2
         for batch, direct in zip(batches, expected, strict=True):
             assert same(tensors(batch), tensors(direct))
