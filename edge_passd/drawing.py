@@ -16,8 +16,8 @@ _FONT = cv2.FONT_HERSHEY_DUPLEX
 _GOLDEN_RATIO = 0.618034
 # Sides of a photo, pixels, for which a label is one font unit high; smaller photos scale down
 # to a size that can still be read.
-_UNIT_SIDE = 1100
-_FONT_RANGE = (0.42, 2.5)
+_UNIT_SIDE = 1000
+_FONT_RANGE = (0.45, 2.5)
 
 
 def class_colour(label: int) -> Colour:
@@ -39,7 +39,7 @@ def draw_boxes(
     picture = as_bgr(image).copy()
     height, width = picture.shape[:2]
     scale = float(np.clip((height * width) ** 0.5 / _UNIT_SIDE, *_FONT_RANGE))
-    line = max(1, round(2.5 * scale))
+    line = max(2, round(3 * scale))
     items = [
         (*_corners(box, width, height), text, colour)
         for box, text, colour in zip(boxes, texts, colours, strict=True)

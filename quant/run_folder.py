@@ -61,7 +61,8 @@ class RunFolder:
         content = read_json(self.model)
         if content.get("schema") != SCHEMA or not isinstance(content.get("model"), dict):
             raise BadInput(f"{self.model}: not a run of this version; train it again")
-        return ModelConfig.from_dict(content["model"]), dict(content.get("figures") or {})
+        config = ModelConfig.from_dict(content["model"], self.model)
+        return config, dict(content.get("figures") or {})
 
 
 def load_run(path: Path) -> tuple[PASSD, dict[str, Any]]:

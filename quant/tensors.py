@@ -16,7 +16,7 @@ from edge_passd.files import replacing
 def load_exactly(model: torch.nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
     """Load a state dict; every tensor must be expected, present and of its shape, or BadInput."""
     state = model.state_dict()
-    for name in state.keys() | tensors.keys():
+    for name in sorted(state.keys() | tensors.keys()):
         if name not in tensors:
             raise BadInput(f"{source}: tensor {name!r} is missing; the file is of another model")
         if name not in state:

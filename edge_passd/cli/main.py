@@ -64,9 +64,10 @@ def edge_passd() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 for a defect, 2 for bad input, 130 for Ctrl-C."""
-    # OpenCV and its FFmpeg report on stderr what becomes our own one line; heard only when asked.
+    # OpenCV, its FFmpeg and its Qt report on stderr what becomes our own one line.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
     sys.exit(_status(arguments))
 
 

@@ -34,7 +34,7 @@ class OpenVinoEngine:
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = _read(path)
+            model = read_model(path)
             compiled = openvino.Core().compile_model(model, "CPU", settings)
         except Exception as error:  # its errors share no base class but Exception
             raise cannot_load(path, self.name, error) from error
@@ -56,7 +56,8 @@ class OpenVinoEngine:
         return boxes, scores
 
 
-def _read(path: Path) -> openvino.Model:
+def read_model(path: Path) -> openvino.Model:
+    """The graph, `OffsetSample` included; raises whatever OpenVINO raises for a broken file."""
     # The ONNX reader by name: Core.read_model offers an unknown file to every reader it has, and
     # some of them complain on stderr.
     reader = FrontEndManager().load_by_framework("onnx")

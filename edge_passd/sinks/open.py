@@ -26,13 +26,14 @@ def open_sinks(source: Source, save: Path | None, json: str | None, show: bool) 
     sinks: list[Sink] = []
     if save is not None:
         sinks.append(_saving(source, save))
-    if show:
-        require_display()
-        sinks.append(window(wait=isinstance(source, (Photo, Photos))))
     if json is not None:
         if json != STDOUT:
             _protect(source, Path(json))
         sinks.append(json_lines(json))
+    if show:
+        # Last, so that a photo held on the screen is saved already when Ctrl-C ends the wait.
+        require_display()
+        sinks.append(window(wait=isinstance(source, (Photo, Photos))))
     return sinks
 
 

@@ -37,9 +37,10 @@ def video_file(path: Path, fps: float, live: bool) -> Iterator[Write]:
             yield write
         finally:
             film.close()
-        # OpenCV says nothing when a write fails, so the file itself has to tell.
+        # OpenCV says nothing when a write fails, so the file itself has to tell. (It may hold one
+        # more: Ctrl-C can fall between a write and its count.)
         reached = film.count()
-        if reached != film.frames:
+        if reached < film.frames:
             raise BadInput(
                 f"cannot write {path}: {reached} of {film.frames} frames reached the file; "
                 "is the disk full?"

@@ -135,4 +135,4 @@ def _repair(sample: Sample) -> tuple[Sample, tuple[int, int, int]]:
 
 def _listed(offenders: Sequence[str]) -> str:
     more = len(offenders) - _LISTED
-    return ", ".join(offenders[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return " | ".join(offenders[:_LISTED]) + (f" and {more} more" if more > 0 else "")

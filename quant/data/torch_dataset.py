@@ -209,7 +209,7 @@ def loader(
 
 
 def _start_worker(_: int) -> None:
-    # OpenCV's thread pool does not survive the fork, and one process per core is enough.
+    # The workers share the cores already; OpenCV would start a thread per core in each.
     cv2.setNumThreads(0)
 
 

@@ -101,6 +101,7 @@ def _check(
         f"{record.scores.error:.2g}, {record.matched:.1%} of {record.detections} detections the "
         f"same on {record.photos} photos",
         highlight=False,
+        soft_wrap=True,
     )
     return record
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edge_passd.boxes import VOC_SCALES, strides_for
@@ -47,11 +50,10 @@ class ModelConfig:
     point_gradient: bool = False
 
     def __post_init__(self) -> None:
+        for name, (is_good, wanted) in _FIELDS.items():
+            if not is_good(getattr(self, name)):
+                raise ValueError(f"{name} must be {wanted}, not {getattr(self, name)!r:.60}")
         strides_for(self.input_size)
-        if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"need one or more distinct class names, got {self.classes!r}")
-        if self.propose not in get_args(Propose) or self.attend not in get_args(Attend):
-            raise ValueError(f"unknown head: propose={self.propose!r} attend={self.attend!r}")
         if self.attend == "adaptive" and self.propose == "none":
             raise ValueError("an adaptive attend stage needs proposed boxes to attend to")
 
@@ -68,12 +70,40 @@ class ModelConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """Inverse of `to_dict` after a round through JSON; BadInput names what does not fit."""
+    def from_dict(cls, values: dict[str, Any], source: Path) -> ModelConfig:
+        """Inverse of `to_dict` after a round through JSON, read from the file `source`.
+
+        Raises BadInput that names the file and what does not fit.
+        """
         lists: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
         }
         try:
             return cls(**lists)
         except (TypeError, ValueError) as error:
-            raise BadInput(f"not a model configuration of this version: {error}") from error
+            raise BadInput(
+                f"{source}: not a model configuration of this version ({error}); train it again"
+            ) from error
+
+
+def _are_names(value: Any) -> bool:
+    names = isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+    return names and 0 < len(value) == len(set(value))
+
+
+def _are_numbers(value: Any, above: float = -math.inf) -> bool:
+    numbers = isinstance(value, tuple) and all(type(number) in (int, float) for number in value)
+    return numbers and len(value) > 0 and all(above < number < math.inf for number in value)
+
+
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "classes": (_are_names, "one or more distinct names"),
+    "input_size": (lambda value: type(value) is int, "a whole number of pixels"),
+    "scales": (lambda value: _are_numbers(value, above=0), "one or more positive numbers"),
+    "propose": (lambda value: value in get_args(Propose), f"one of {get_args(Propose)}"),
+    "attend": (lambda value: value in get_args(Attend), f"one of {get_args(Attend)}"),
+    "dilation": (lambda value: type(value) is int and value > 0, "a positive whole number"),
+    "mean": (lambda value: _are_numbers(value) and len(value) == 3, "three numbers"),
+    "std": (lambda value: _are_numbers(value, above=0) and len(value) == 3, "three above zero"),
+    "point_gradient": (lambda value: type(value) is bool, "true or false"),
+}

@@ -52,7 +52,7 @@ class AttendHead(nn.Module):
         """Features (B, 256, H, W), boxes (B, A, 4, H, W) cy cx h w in cells; (B, A, C+4, H, W)."""
         bias = self.bias[:, :, None, None]
         if self.attend == "fixed":
-            return self._dilated(features).float() + bias
+            return self._dilated(features).to(bias.dtype) + bias
         projected = self.projection(features)
         with torch.autocast(features.device.type, enabled=False):
             projected = projected.to(boxes.dtype)

@@ -1,0 +1,1 @@
+"""Training: matching, losses, the loop and its checkpoints."""

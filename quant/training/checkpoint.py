@@ -63,6 +63,10 @@ def load_checkpoint(
     tensors, header = read_tensors(path)
     if header.get("schema") != str(SCHEMA) or "state" not in header:
         raise BadInput(f"{path}: not a checkpoint of this version; train again without --resume")
+    try:
+        state = State(**json.loads(header["state"]))
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{path}: its training state is broken ({error}); train again") from error
     load_exactly(model, _under("model.", tensors), path)
     weights = _under("average.", tensors)
     if weights.keys() != average.weights.keys():
@@ -76,7 +80,7 @@ def load_checkpoint(
     optimiser.load_state_dict(
         {"state": moments, "param_groups": optimiser.state_dict()["param_groups"]}
     )
-    return State(**json.loads(header["state"]))
+    return state
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from edge_passd.errors import BadInput
@@ -74,16 +75,21 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """Inverse of `to_dict` after a round through JSON; BadInput names what does not fit."""
+    def from_dict(cls, values: dict[str, Any], source: Path) -> TrainConfig:
+        """Inverse of `to_dict` after a round through JSON, read from the file `source`.
+
+        Raises BadInput that names the file and what does not fit.
+        """
         values = dict(values)
         try:
             augment = {k: _tuples(v) for k, v in values.pop("augment", {}).items()}
             return cls(
                 augment=AugmentConfig(**augment), **{k: _tuples(v) for k, v in values.items()}
             )
-        except (TypeError, ValueError, AttributeError) as error:
-            raise BadInput(f"not a training configuration of this version: {error}") from error
+        except (TypeError, ValueError, AttributeError, BadInput) as error:
+            raise BadInput(
+                f"{source}: not a training configuration of this version ({error}); train anew"
+            ) from error
 
 
 def parse_sizes(text: str) -> tuple[tuple[int, float], ...]:

@@ -50,21 +50,20 @@ def set_learning_rate(
     optimiser: torch.optim.Optimizer, config: TrainConfig, step: int, steps: int, warmup: int
 ) -> float:
     """Set every group's rate for `step` of `steps`; returns the new layers' rate."""
-    factor = rate_factor(config.schedule, step, steps, warmup)
-    floor = WARMUP_START if step < warmup else 0.0
+    schedule = config.schedule
     for group in optimiser.param_groups:
-        group["lr"] = max(group["base_rate"] * factor, floor)
-    return max(config.learning_rate * factor, floor)
+        group["lr"] = rate_at(group["base_rate"], schedule, step, steps, warmup)
+    return rate_at(config.learning_rate, schedule, step, steps, warmup)
 
 
-def rate_factor(schedule: str, step: int, steps: int, warmup: int) -> float:
-    """Share of the base rate at `step`: linear warm-up, then cosine or two drops by ten."""
+def rate_at(base: float, schedule: str, step: int, steps: int, warmup: int) -> float:
+    """Rate at `step`: linear warm-up from 1e-6 to `base`, then cosine or two drops by ten."""
     if step < warmup:
-        return (step + 1) / warmup
+        return WARMUP_START + (base - WARMUP_START) * step / warmup
     done = (step - warmup) / max(1, steps - warmup)
     if schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
-    return 0.1 ** sum(done >= at for at in STEPS)
+        return base * 0.5 * (1 + math.cos(math.pi * done))
+    return base * 0.1 ** sum(done >= at for at in STEPS)
 
 
 class WeightAverage:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from edge_passd.boxes import strides_for
 from edge_passd.errors import BadInput
 from edge_passd.files import write_text
 from edge_passd.samples import DataSet
@@ -37,6 +38,12 @@ def start(out: Path, config: TrainConfig, head: str, input_size: int) -> float:
         raise BadInput(f"no head {head!r}; there are {', '.join(HEADS)}")
     if input_size < 64 or input_size % 64:
         raise BadInput(f"input size {input_size} is not a multiple of 64")
+    for size, _ in config.sizes:
+        if strides_for(size) != strides_for(input_size):
+            raise BadInput(
+                f"sizes: a model of {input_size} px cannot train at {size} px, which has another "
+                "number of pyramid levels; stay on one side of 768 px"
+            )
     if run.training.exists():
         raise BadInput(f"{out}: holds a run already; go on with --resume or name another --out")
     processes = join()
@@ -45,11 +52,13 @@ def start(out: Path, config: TrainConfig, head: str, input_size: int) -> float:
     if config.init:
         expected = load_backbone(model.backbone, Path(config.init))
         model = _with_input(model, expected.mean, expected.std)
+    pictures = TrainingSet(train, photos, config.augment, config.seed)
+    trainer = Trainer(run, config, model, pictures, val, processes, bool(config.init))
+    # Not before: what a trainer refuses must not leave a folder that looks like a run.
     if processes.first:
         run.write_model(model.config, {})
         write_text(run.training, json.dumps(config.to_dict(), indent=1) + "\n")
-    pictures = TrainingSet(train, photos, config.augment, config.seed)
-    return _train(run, config, model, pictures, val, processes)
+    return _watched(trainer)
 
 
 def resume(out: Path) -> float:
@@ -57,7 +66,7 @@ def resume(out: Path) -> float:
     run = RunFolder(out)
     if not run.training.is_file():
         raise BadInput(f"{out}: holds no run to resume; start one without --resume")
-    config = TrainConfig.from_dict(read_json(run.training))
+    config = TrainConfig.from_dict(read_json(run.training), run.training)
     processes = join()
     train, val, photos = _checked_data(Path(config.data), processes)
     model_config, _ = run.read_model()
@@ -70,19 +79,12 @@ def resume(out: Path) -> float:
     if config.init and not run.checkpoint.is_file():
         load_backbone(model.backbone, Path(config.init))
     pictures = TrainingSet(train, photos, config.augment, config.seed)
-    return _train(run, config, model, pictures, val, processes)
+    return _watched(Trainer(run, config, model, pictures, val, processes, bool(config.init)))
 
 
-def _train(
-    run: RunFolder,
-    config: TrainConfig,
-    model: PASSD,
-    pictures: TrainingSet,
-    val: DataSet,
-    processes: Processes,
-) -> float:
-    trainer = Trainer(run, config, model, pictures, val, processes, norms_loaded=bool(config.init))
-    quiet = not processes.first
+def _watched(trainer: Trainer) -> float:
+    """Train to the end under a progress bar; returns the best validation AP."""
+    config, quiet = trainer.config, not trainer.processes.first
     with training_progress(
         trainer.state, trainer.steps, config.epochs, config.batch_size, quiet
     ) as watch:
@@ -104,7 +106,7 @@ def _checked_data(root: Path, processes: Processes) -> tuple[DataSet, DataSet, P
 def _checked(data: DataSet, photos: PhotoCache, console: Console, bars: Progress) -> DataSet:
     bar = bars.add_task(f"checking {len(data.samples)} photos of {data.name}")
     data, report = check(data, photos, lambda n, all_: bars.update(bar, completed=n, total=all_))
-    console.print(str(report), highlight=False)
+    console.print(str(report), highlight=False, soft_wrap=True)
     return data
 
 

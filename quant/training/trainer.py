@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from edge_passd.detector import Detector
+from edge_passd.errors import BadInput
 from edge_passd.evaluation import evaluate
 from edge_passd.samples import DataSet
 from quant.data.torch_dataset import Batch, EpochSampler, TrainingSet, loader
@@ -66,6 +67,11 @@ class Trainer:
         self.frozen_norms = norms_loaded
         set_offset_scales(self.model)
         freeze(self.model, config.frozen_blocks)
+        if config.batch_size % processes.world:
+            raise BadInput(
+                f"a batch of {config.batch_size} photos cannot be shared by {processes.world} "
+                "processes; make it a multiple of them"
+            )
         self.sampler = EpochSampler(
             len(train),
             config.batch_size // processes.world,

@@ -41,7 +41,10 @@ def photo_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
         images.append({"id": number, "file_name": f"{name}.jpg", "width": width, "height": height})
     document = {
         "images": images,
-        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [50, 20, 300, 250]}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [50, 20, 300, 250]},
+            {"id": 2, "image_id": 2, "category_id": 2, "bbox": [20, 0, 400, 510]},
+        ],
         "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "person"}],
     }
     for split in ("train", "val"):

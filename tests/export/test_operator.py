@@ -28,7 +28,7 @@ def run_operator(projected: np.ndarray, boxes: np.ndarray, outputs: int) -> np.n
             tensor("projected", onnx.TensorProto.FLOAT, projected.shape),
             tensor("boxes", onnx.TensorProto.FLOAT, boxes.shape),
         ],
-        [tensor("sampled", onnx.TensorProto.FLOAT, None)],
+        [tensor("sampled", onnx.TensorProto.FLOAT, [1, anchors, outputs, *boxes.shape[3:]])],
     )
     model = onnx.helper.make_model(
         graph,

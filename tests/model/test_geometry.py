@@ -25,7 +25,7 @@ def lively(config: ModelConfig) -> PASSD:
     with torch.no_grad():
         model.attend.projection.weight.mul_(3)
         if model.propose is not None:
-            model.propose.offsets.weight.mul_(10)
+            model.propose.offsets.weight.mul_(100)
     return model
 
 

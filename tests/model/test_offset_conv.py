@@ -146,9 +146,7 @@ def test_undisplaced_box_of_three_steps_is_a_plain_convolution(
     boxes[:, :, 2:] = 3.0 * dilation
 
     weight = filters(adaptive).permute(0, 2, 3, 1).reshape(-1, PYRAMID_CHANNELS, 3, 3)
-    plain = F.conv2d(
-        features, weight, adaptive.bias.flatten(), padding=dilation, dilation=dilation
-    )
+    plain = F.conv2d(features, weight, adaptive.bias.flatten(), padding=dilation, dilation=dilation)
     wanted = plain.reshape(2, ANCHORS, adaptive.outputs, height, width)
     torch.testing.assert_close(adaptive(features, boxes), wanted, rtol=0, atol=1e-12)
     torch.testing.assert_close(fixed(features, boxes), wanted, rtol=0, atol=1e-12)

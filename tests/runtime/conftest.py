@@ -42,9 +42,7 @@ def detector(model: Path) -> Detector:
 
 
 @pytest.fixture
-def album(
-    tmp_path: Path, cat: np.ndarray, astronaut: np.ndarray, coffee: np.ndarray
-) -> Path:
+def album(tmp_path: Path, cat: np.ndarray, astronaut: np.ndarray, coffee: np.ndarray) -> Path:
     """A folder of three photos and a text file."""
     folder = tmp_path / "album"
     folder.mkdir()
