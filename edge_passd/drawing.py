@@ -78,7 +78,8 @@ def _label(
     top = corner[1] - plate_height
     if top < 0:
         top = max(0, min(corner[1], height - plate_height))
-    cv2.rectangle(picture, (left, top), (left + plate_width, top + plate_height), colour, -1)
+    far_corner = (left + plate_width - 1, top + plate_height - 1)  # OpenCV fills it included
+    cv2.rectangle(picture, (left, top), far_corner, colour, -1)
     ink = (0, 0, 0) if _luminance(colour) > 120 else (255, 255, 255)
     baseline = (left + pad, top + ascent + pad // 2)
     cv2.putText(picture, text, baseline, _FONT, scale, ink, weight, cv2.LINE_AA)

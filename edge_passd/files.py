@@ -25,6 +25,17 @@ def require_file(path: Path, what: str) -> None:
         raise BadInput(f"{path} is empty (0 bytes); give {what}")
 
 
+def require_writable(path: Path) -> None:
+    """Raise BadInput unless a file can be written at `path`; folders that lack will be made."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; name a file")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise BadInput(f"{path}: {folder.name} is not a folder")
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"{path}: no permission to write in {folder}")
+
+
 def partial(path: Path) -> Path:
     """The hidden name beside `path` that an unfinished output carries; its suffix stays."""
     return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")

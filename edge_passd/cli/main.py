@@ -13,7 +13,7 @@ import click
 from edge_passd import __version__
 from edge_passd.errors import BadInput
 
-BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+BAD_INPUT, INTERRUPTED = 2, 130
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,6 @@ def _status(arguments: Sequence[str] | None) -> int:
             raise
         extra = LIBRARIES[error.name]
         return _complain(f'this needs {error.name}: pip install "edge-passd[{extra}]"')
-    except BrokenPipeError:
-        _silence_stdout()
-        return BROKEN_PIPE
     except OSError as error:
         _silence_stdout()
         return _complain(": ".join(filter(None, (error.filename, error.strerror or str(error)))))

@@ -92,5 +92,7 @@ def train(  # one parameter for each option
             **options,
         )
         best = training.start(out, config, head, input_size)
+    if best is None:  # not the first of several processes
+        return
     click.echo(f"best AP on val: {best:.3f}   weights, metrics.csv and curves.png: {out}")
     click.echo(f"next: edge-passd export {out} -o model.onnx")

@@ -25,14 +25,23 @@ def json_lines(target: str) -> Iterator[Write]:
     if target == STDOUT:
         yield _writer(sys.stdout, Path("standard output"))
     elif path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8") as file:
-            yield _writer(file, path)
+        with _lines(path, path) as write:
+            yield write
     else:
-        with replacing(path) as temporary:
-            with naming(path):
-                file = temporary.open("w", encoding="utf-8")
-            with file:
-                yield _writer(file, path)
+        with replacing(path) as temporary, _lines(temporary, path) as write:
+            yield write
+
+
+@contextmanager
+def _lines(opened: Path, path: Path) -> Iterator[Write]:
+    """Write to `opened`; errors name `path`, which the user knows."""
+    with naming(path):
+        file = opened.open("w", encoding="utf-8")
+    try:
+        yield _writer(file, path)
+    finally:
+        with naming(path):
+            file.close()
 
 
 def _writer(file: TextIO, path: Path) -> Write:

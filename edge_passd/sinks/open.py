@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_passd.errors import BadInput
+from edge_passd.files import require_writable
 from edge_passd.photo import SUFFIXES
 from edge_passd.sinks.json_lines import STDOUT, json_lines
 from edge_passd.sinks.pictures import picture_file, picture_folder
@@ -59,7 +60,12 @@ def _saving(source: Source, save: Path) -> Sink:
 
 
 def _protect(source: Source, target: Path) -> None:
-    if target.is_dir():
-        raise BadInput(f"{target} is a folder; name a file")
     if target.resolve() in source.files:
         raise BadInput(f"{target} is read from; save the result elsewhere")
+    if not _is_special(target):
+        require_writable(target)
+
+
+def _is_special(target: Path) -> bool:
+    """A pipe or a device: written to as it is, never replaced."""
+    return target.exists() and not target.is_file() and not target.is_dir()

@@ -28,9 +28,10 @@ from quant.training.progress import training_progress
 from quant.training.trainer import Trainer, random_model
 
 
-def start(out: Path, config: TrainConfig, head: str, input_size: int) -> float:
-    """Train a new run; returns its best validation AP. head: a row of `quant.model.config.HEADS`.
+def start(out: Path, config: TrainConfig, head: str, input_size: int) -> float | None:
+    """Train a new run; returns its best validation AP, None in all processes but the first.
 
+    head: a row of `quant.model.config.HEADS`.
     Raises BadInput for bad data, weights, a folder that already holds a run, or divergence.
     """
     run = RunFolder(out)
@@ -53,7 +54,8 @@ def start(out: Path, config: TrainConfig, head: str, input_size: int) -> float:
         expected = load_backbone(model.backbone, Path(config.init))
         model = _with_input(model, expected.mean, expected.std)
     pictures = TrainingSet(train, photos, config.augment, config.seed)
-    trainer = Trainer(run, config, model, pictures, val, processes, bool(config.init))
+    with _console(processes).status("preparing the model"):
+        trainer = Trainer(run, config, model, pictures, val, processes, bool(config.init))
     # Not before: what a trainer refuses must not leave a folder that looks like a run.
     if processes.first:
         run.write_model(model.config, {})
@@ -61,8 +63,8 @@ def start(out: Path, config: TrainConfig, head: str, input_size: int) -> float:
     return _watched(trainer)
 
 
-def resume(out: Path) -> float:
-    """Go on with the run in `out` where its checkpoint stands; returns its best validation AP."""
+def resume(out: Path) -> float | None:
+    """Go on with the run in `out` where its checkpoint stands; returns as `start`."""
     run = RunFolder(out)
     if not run.training.is_file():
         raise BadInput(f"{out}: holds no run to resume; start one without --resume")
@@ -82,20 +84,21 @@ def resume(out: Path) -> float:
     return _watched(Trainer(run, config, model, pictures, val, processes, bool(config.init)))
 
 
-def _watched(trainer: Trainer) -> float:
-    """Train to the end under a progress bar; returns the best validation AP."""
+def _watched(trainer: Trainer) -> float | None:
+    """Train to the end under a progress bar; returns as `start`."""
     config, quiet = trainer.config, not trainer.processes.first
     with training_progress(
         trainer.state, trainer.steps, config.epochs, config.batch_size, quiet
     ) as watch:
-        return trainer.train(watch).best
+        best = trainer.train(watch).best
+    return best if trainer.processes.first else None
 
 
 def _checked_data(root: Path, processes: Processes) -> tuple[DataSet, DataSet, PhotoCache]:
     """Both splits, checked, and the decoded training photos."""
     train, val = read_split(root, "train"), read_split(root, "val")
     check_classes(train, val)
-    console = Console(quiet=not processes.first, stderr=True)
+    console = _console(processes)
     photos = PhotoCache()
     with Progress(console=console, transient=True) as bars:
         train = _checked(train, photos, console, bars)
@@ -108,6 +111,10 @@ def _checked(data: DataSet, photos: PhotoCache, console: Console, bars: Progress
     data, report = check(data, photos, lambda n, all_: bars.update(bar, completed=n, total=all_))
     console.print(str(report), highlight=False, soft_wrap=True)
     return data
+
+
+def _console(processes: Processes) -> Console:
+    return Console(quiet=not processes.first, stderr=True)
 
 
 def _with_input(model: PASSD, mean: tuple[float, ...], std: tuple[float, ...]) -> PASSD:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -71,6 +72,11 @@ class Trainer:
             raise BadInput(
                 f"a batch of {config.batch_size} photos cannot be shared by {processes.world} "
                 "processes; make it a multiple of them"
+            )
+        if config.batch_size < 2 * (1 if self.frozen_norms else processes.world):
+            raise BadInput(
+                "norms take their statistics from batches of two photos or more (in each process, "
+                "without --init); raise --batch-size"
             )
         self.sampler = EpochSampler(
             len(train),
@@ -221,10 +227,11 @@ class Trainer:
         for norm in norms:
             norm.train()
             norm.momentum = None  # a plain average over all batches
+        # Whole batches in every process: the statistics do not depend on how many there are.
         size = self.config.input_size(0, self.model.config.input_size)
-        for number, batch in enumerate(self._batches(0, size, 0)):
-            if number == CALIBRATION_BATCHES:
-                break
+        photos = len(self.train_set)
+        sampler = EpochSampler(photos, self.config.batch_size, size, self.config.seed)
+        for batch in islice(loader(self.train_set, sampler), CALIBRATION_BATCHES):
             self.model(batch.images.to(self.device, memory_format=torch.channels_last))
 
     def _save(self) -> None:

@@ -33,9 +33,8 @@ def test_a_model_runs_and_tells_what_it_is(engine_name: str, model: Path) -> Non
     boxes, scores = engine.run(image)
     assert boxes.dtype == scores.dtype == np.float32
     np.testing.assert_array_equal(boxes[0], fake_models.COLOUR_BOXES)
-    np.testing.assert_allclose(
-        scores[0], [[0.8, 0.2, 0, 0], [1, 0, 0, 0], [0.6, 0, 0, 0.4]], atol=1e-6
-    )
+    expected = np.array([[0.8, 0.2, 0, 0], [1, 0, 0, 0], [0.6, 0, 0, 0.4]])
+    np.testing.assert_allclose(scores[0], expected, atol=1e-6)
 
 
 def test_a_second_run_leaves_the_first_result_alone(engine_name: str, model: Path) -> None:
@@ -150,9 +149,10 @@ def test_openvino_samples_as_the_reference_does(tmp_path: Path, height: int, wid
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(read_model(path), "CPU", settings)
     for seed, spread in enumerate((0.0, 0.2, 1.0, 40.0)):
-        case = [each.astype(np.float32) for each in random_case(seed, height, width, spread)]
-        result = compiled(case)["y"]
-        np.testing.assert_allclose(result, offset_sample(*case, OUTPUTS), atol=2e-5)
+        case = random_case(seed, height, width, spread)
+        projected, boxes = (each.astype(np.float32) for each in case)
+        result = compiled([projected, boxes])["y"]
+        np.testing.assert_allclose(result, offset_sample(projected, boxes, OUTPUTS), atol=2e-5)
 
 
 def test_auto_takes_the_first_installed_that_fits(
