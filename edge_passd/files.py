@@ -41,6 +41,12 @@ def partial(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
 
 
+def discard_partials(folder: Path) -> None:
+    """Remove what killed writers left unfinished in a folder that nobody else writes to."""
+    for path in folder.glob(".*.partial.*"):
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it becomes `path` on success and vanishes otherwise.

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from edge_passd.detector import Detector
 from edge_passd.evaluation import COCO_NAMES, evaluate
-from edge_passd.files import write_text
+from edge_passd.files import require_writable, write_text
 from edge_passd.samples import DataSet
 
 SCHEMA = 1
@@ -36,6 +36,8 @@ def measure(options: EvalOptions, data: DataSet, console: Console) -> dict[str, 
 
     Raises BadInput as `Detector` and `evaluate` do.
     """
+    if options.json_file:
+        require_writable(options.json_file)  # before the minutes of measuring, not after
     detector = Detector(options.model, options.engine, options.threads, options.soft_nms)
     with Progress(console=console, transient=True) as bars:
         bar = bars.add_task(f"{detector.info.name} on {data.name}", total=len(data.samples))

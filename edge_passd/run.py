@@ -94,16 +94,19 @@ def _pump(
 ) -> tuple[Tally, KeyboardInterrupt | BadInput | None]:
     """Run all frames through; what was done, and why it broke off if it did."""
     frames = found = 0
+    seconds = 0.0
     broken_off: KeyboardInterrupt | BadInput | None = None
+    limits = [limit for limit in (source.length, options.max_frames) if limit is not None]
     start = time.perf_counter()
     try:
-        with terminal.progress(source.name, source.length) as advance:
+        with terminal.progress(source.name, min(limits, default=None)) as advance:
             for frame in islice(source, options.max_frames):
                 detections = detector.detect(frame.image)
                 detections = detections.filter(options.conf, options.classes or None)
                 frames, found = frames + 1, found + len(detections)
                 result = Result(frame, detections)
                 goes_on = [write(result) for write in writes]
+                seconds = time.perf_counter() - start
                 advance()
                 if not all(goes_on):
                     break
@@ -111,7 +114,7 @@ def _pump(
             broken_off = BadInput(verdict)
     except (KeyboardInterrupt, BadInput) as reason:
         broken_off = reason
-    return Tally(frames, found, time.perf_counter() - start), broken_off
+    return Tally(frames, found, seconds), broken_off
 
 
 def _summary(tally: Tally, detector: Detector, options: RunOptions) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from edge_passd.errors import BadInput
@@ -32,7 +32,9 @@ def load_exactly(model: torch.nn.Module, tensors: dict[str, Tensor], source: Pat
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """Write a safetensors file, whole or not at all; header: strings kept in its metadata."""
     with replacing(path) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, header)
+        # Not save_file: it makes a file that only its owner can read, whatever the umask.
+        content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, header)
+        temporary.write_bytes(content)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

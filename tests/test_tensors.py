@@ -31,6 +31,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert tensors[name].dtype == tensor.dtype
         torch.testing.assert_close(tensors[name], tensor, rtol=0, atol=0)
     assert list(path.parent.iterdir()) == [path]  # nothing temporary is left
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode  # others may read it as they may any file
 
 
 def test_views_and_parameters_are_written_as_they_read(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from edge_passd.engines.table import load_engine
 from edge_passd.errors import BadInput
-from edge_passd.files import replacing
+from edge_passd.files import replacing, require_writable
 from edge_passd.model_info import ModelInfo
 from quant.data.reader import read_split
 from quant.engine import TorchEngine, model_info
@@ -44,6 +44,7 @@ def export(options: ExportOptions, console: Console) -> ModelInfo:
     Raises BadInput when the run cannot be used, no engine is there to check with, or the gate
     fails: then what stood at `output` stays, and the failed file is kept beside it.
     """
+    require_writable(options.output)
     model, figures = load_run(options.run)
     photos = gate_photos(options)
     engines = [name for name in GATE_ENGINES if find_spec(name)]

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from edge_passd.boxes import strides_for
 from edge_passd.errors import BadInput
-from edge_passd.files import write_text
+from edge_passd.files import discard_partials, write_text
 from edge_passd.samples import DataSet
 from quant.data.checks import check, check_classes
 from quant.data.photos import PhotoCache
@@ -70,6 +70,8 @@ def resume(out: Path) -> float | None:
         raise BadInput(f"{out}: holds no run to resume; start one without --resume")
     config = TrainConfig.from_dict(read_json(run.training), run.training)
     processes = join()
+    if processes.first:
+        discard_partials(out)
     train, val, photos = _checked_data(Path(config.data), processes)
     model_config, _ = run.read_model()
     if model_config.classes != train.classes:

@@ -91,6 +91,9 @@ def test_poisoned_weights_stop_before_anything_is_overwritten(
     with pytest.raises(BadInput, match="diverged at step 2: loss nan"):
         trainer.train(tiny.SILENT)
     assert {name: (tmp_path / name).read_bytes() for name in names} == before
+    # It stopped before the step: what was not poisoned is still good.
+    assert torch.isfinite(trainer.model.attend.bias).all()
+    assert torch.isfinite(trainer.average.weights["pyramid.laterals.0.weight"]).all()
 
     resumed = tiny.make_trainer(tmp_path, config, alone)
     assert resumed.train(tiny.SILENT).epoch == 2

@@ -166,13 +166,13 @@ def test_resuming_a_finished_run_changes_nothing(
     assert (undisturbed.checkpoint.read_bytes(), undisturbed.best.read_bytes()) == before
 
 
-def test_what_a_training_leaves_behind(undisturbed: RunFolder) -> None:
-    names = {path.name for path in undisturbed.path.iterdir()}
-    assert names == {
-        "model.json",
-        "training.json",
-        "best.safetensors",
-        "checkpoint.safetensors",
-        "metrics.csv",
-        "curves.png",
-    }
+def test_what_a_training_leaves_behind(undisturbed: RunFolder, killed: RunFolder) -> None:
+    for run in (undisturbed, killed):
+        assert {path.name for path in run.path.iterdir()} == {
+            "model.json",
+            "training.json",
+            "best.safetensors",
+            "checkpoint.safetensors",
+            "metrics.csv",
+            "curves.png",
+        }
