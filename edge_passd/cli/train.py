@@ -33,6 +33,8 @@ DIR holds COCO JSON (train.json, val.json, images/) or a VOC folder
 @click.option("--backbone", type=click.Choice(["mobilenet"]), default="mobilenet")
 @click.option("--input-size", default=320, show_default=True, help="A multiple of 64, pixels.")
 @click.option("--head", default="propose-attend", show_default=True, help="Row of the ablation.")
+@click.option("--small-boxes", is_flag=True, help="COCO's default boxes, a step smaller.")
+@click.option("--point-gradient", is_flag=True, help="Let the attend loss move the boxes too.")
 @click.option("--epochs", default=60, show_default=True)
 @click.option("--batch-size", default=32, show_default=True, help="Over all processes.")
 @click.option("--optimiser", type=click.Choice(["adamw", "sgd"]), default="adamw")
@@ -61,6 +63,8 @@ def train(  # one parameter for each option
     resume: bool,
     init: Path | None,
     head: str,
+    small_boxes: bool,
+    point_gradient: bool,
     input_size: int,
     sizes: str,
     zoom_out: float,
@@ -74,6 +78,7 @@ def train(  # one parameter for each option
     The run folder gets the best weights, metrics.csv and curves.png after every epoch, and a
     checkpoint every two minutes: stop it at any moment and go on with --resume.
     """
+    from edge_passd.boxes import COCO_SCALES, VOC_SCALES
     from quant.data.augment import AugmentConfig
     from quant.training import train as training
     from quant.training.config import TrainConfig, parse_sizes
@@ -91,7 +96,8 @@ def train(  # one parameter for each option
             workers=training.default_workers() if workers is None else workers,
             **options,
         )
-        best = training.start(out, config, head, input_size)
+        scales = COCO_SCALES if small_boxes else VOC_SCALES
+        best = training.start(out, config, head, input_size, scales, point_gradient)
     if best is None:  # not the first of several processes
         return
     click.echo(f"best AP on val: {best:.3f}   weights, metrics.csv and curves.png: {out}")

@@ -28,7 +28,10 @@ MAX_CENTRE_TARGET = 0.48
 
 
 class StageLoss(NamedTuple):
-    """Sums over the batch, not yet divided: more processes add up their positives first."""
+    """Sums over the batch, not yet divided: more processes add up their positives first.
+
+    Scalars; classification and regression with gradient, positives int64.
+    """
 
     classification: Tensor
     regression: Tensor
@@ -37,7 +40,10 @@ class StageLoss(NamedTuple):
 
 @dataclass(frozen=True)
 class DefaultBoxes:
-    """The default boxes of one input size as tensors: (N, 4) centres, (N, 4) corners, (N,)."""
+    """The default boxes of one input size, in pixels.
+
+    centres: (N, 4) cx cy w h. corners: (N, 4) x1 y1 x2 y2. strides: (N,) of each box's level.
+    """
 
     centres: Tensor
     corners: Tensor
@@ -45,6 +51,7 @@ class DefaultBoxes:
 
     @classmethod
     def of(cls, config: ModelConfig, input_size: int, device: torch.device) -> DefaultBoxes:
+        """Those of a model's scales at `input_size` pixels, float32, on `device`."""
         boxes = torch.from_numpy(default_boxes(input_size, config.scales)).to(device)
         strides = torch.from_numpy(box_strides(input_size, len(config.scales))).to(device)
         return cls(boxes, to_corners(boxes), strides)
@@ -133,6 +140,7 @@ def _mined_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def to_corners(boxes: Tensor) -> Tensor:
+    """(..., 4) cx cy w h to x1 y1 x2 y2."""
     half = boxes[..., 2:] / 2
     return torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], -1)
 

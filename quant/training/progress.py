@@ -47,7 +47,9 @@ def training_progress(
                 loss=state.totals["loss"] / state.batch, rate=batch_size / figures["seconds"],
             )  # fmt: skip
 
-        yield Watch(step, lambda row: console.print(_line(row, epochs), highlight=False, soft_wrap=True))
+        yield Watch(
+            step, lambda row: console.print(_line(row, epochs), highlight=False, soft_wrap=True)
+        )
 
 
 def _line(row: dict[str, Any], epochs: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from edge_passd.boxes import strides_for
+from edge_passd.boxes import VOC_SCALES, strides_for
 from edge_passd.errors import BadInput
 from edge_passd.files import discard_partials, write_text
 from edge_passd.samples import DataSet
@@ -28,10 +28,17 @@ from quant.training.progress import training_progress
 from quant.training.trainer import Trainer, random_model
 
 
-def start(out: Path, config: TrainConfig, head: str, input_size: int) -> float | None:
+def start(
+    out: Path,
+    config: TrainConfig,
+    head: str,
+    input_size: int,
+    scales: tuple[float, ...] = VOC_SCALES,
+    point_gradient: bool = False,
+) -> float | None:
     """Train a new run; returns its best validation AP, None in all processes but the first.
 
-    head: a row of `quant.model.config.HEADS`.
+    head: a row of `quant.model.config.HEADS`. The rest: see `ModelConfig`.
     Raises BadInput for bad data, weights, a folder that already holds a run, or divergence.
     """
     run = RunFolder(out)
@@ -49,7 +56,10 @@ def start(out: Path, config: TrainConfig, head: str, input_size: int) -> float |
         raise BadInput(f"{out}: holds a run already; go on with --resume or name another --out")
     processes = join()
     train, val, photos = _checked_data(Path(config.data), processes)
-    model = random_model(ModelConfig(train.classes, input_size, **HEADS[head]), config.seed)
+    shape = ModelConfig(
+        train.classes, input_size, scales, point_gradient=point_gradient, **HEADS[head]
+    )
+    model = random_model(shape, config.seed)
     if config.init:
         expected = load_backbone(model.backbone, Path(config.init))
         model = _with_input(model, expected.mean, expected.std)
