@@ -48,12 +48,20 @@ def draw_curves(path: Path, history: list[dict[str, Any]]) -> None:
     if measured:
         best = max(measured, key=lambda row: row["AP"])
         accuracy.set_title(f"best AP {best['AP']:.3f} at epoch {best['epoch']}")
-        accuracy.legend()
+        accuracy.legend(loc="lower right")
     accuracy.set(xlabel="epoch", ylabel="average precision on val", ylim=(0, 1))
-    changes = [b["epoch"] for a, b in pairwise(history) if a["input_size"] != b["input_size"]]
     for axes in (losses, accuracy):
         axes.grid(alpha=0.3)
-        for epoch in changes:
-            axes.axvline(epoch - 0.5, color="grey", linestyle=":", linewidth=1)
-    losses.legend(fontsize=8)
+        for before, after in pairwise(history):
+            if before["input_size"] != after["input_size"]:
+                axes.axvline(before["epoch"] + 0.5, color="grey", linestyle=":", linewidth=1)
+                axes.annotate(
+                    f"{after['input_size']} px",
+                    (before["epoch"] + 0.8, 0.99),
+                    xycoords=("data", "axes fraction"),
+                    verticalalignment="top",
+                    color="grey",
+                    fontsize=8,
+                )
+    losses.legend(fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.93))
     figure.savefig(path, dpi=120)

@@ -52,18 +52,12 @@ def assign(
 
 
 def _keep_best_boxes(wanted: Tensor, best: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
-    overlap, box = wanted.max(1)  # (B, M): each object's best box
-    # Of two objects with the same best box the one that overlaps it more must win, on every
-    # machine: scatter in rising order of overlap would depend on write order, amax does not.
-    claim = torch.full_like(best, -1.0).scatter_reduce(1, box, overlap, "amax")
-    claimed = claim > 0
-    candidate = torch.where(
-        _one_hot(box, best.shape[1]) & (wanted == claim[..., None]), wanted, -1.0
-    )
-    return (
-        torch.where(claimed, 2.0, best),
-        torch.where(claimed, candidate.argmax(2), owner),
-    )
+    box = wanted.argmax(1)  # (B, M): each object's best box
+    candidates = torch.where(_one_hot(box, best.shape[1]), wanted, -1.0)
+    # Of two objects with the same best box the one that overlaps it more gets it.
+    overlap, claimer = candidates.max(2)
+    claimed = overlap > 0
+    return torch.where(claimed, 2.0, best), torch.where(claimed, claimer, owner)
 
 
 def _one_hot(box: Tensor, count: int) -> Tensor:
