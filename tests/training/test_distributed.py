@@ -89,11 +89,13 @@ def test_two_processes_give_the_gradients_of_one(
     gradients = [name for name in expected if name.startswith("gradient.")]
     whole = torch.cat([expected[name].flatten() for name in gradients])
     joint = torch.cat([first[name].flatten() for name in gradients])
-    assert (joint - whole).norm() <= 1e-6 * whole.norm()
+    # Sums of single precision in another order, over half the batch: a wrong divisor or a missing
+    # average would be off by tens of percent.
+    assert (joint - whole).norm() <= 1e-5 * whole.norm()
     for name, value in expected.items():
         assert torch.equal(first[name], second[name]), name
-        # Sums of single precision in another order; no layer may be wrong behind a larger one.
-        assert (first[name] - value).norm() <= 1e-5 * value.norm() + 1e-9 * whole.norm(), name
+        # No layer may be wrong behind a larger one.
+        assert (first[name] - value).norm() <= 1e-4 * value.norm() + 1e-8 * whole.norm(), name
     assert whole.norm() > 1
     assert expected["attend_positives"] > 0
 
