@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from edge_passd.errors import BadInput
@@ -14,7 +15,7 @@ def read_split(root: Path, split: str) -> DataSet:
     """The annotated photos of one split ("train", "val") of the data set in folder `root`.
 
     COCO form is `{split}.json` and `images/`; VOC form is `Annotations/`, `JPEGImages/` and
-    `ImageSets/Main/{split}.txt`. No photo is opened here. Raises BadInput where neither is found
+    `ImageSets/Main/{split}.txt`. It is named after folder and split. No photo is opened here. Raises BadInput where neither is found
     or the annotations are broken.
     """
     annotations, images = root / f"{split}.json", root / "images"
@@ -28,7 +29,7 @@ def read_split(root: Path, split: str) -> DataSet:
             f"images/) and VOC form (Annotations/, JPEGImages/, ImageSets/Main/{split}.txt)"
         )
     _check_names(root, dataset.classes)
-    return dataset
+    return replace(dataset, name=f"{root.resolve().name} {split}")
 
 
 def _check_names(root: Path, classes: tuple[str, ...]) -> None:

@@ -35,7 +35,7 @@ def rejected(root: Path, split: str = "train") -> str:
 
 def test_coco_form(coco_folder: Path) -> None:
     data = read_split(coco_folder, "train")
-    assert data.name == "train"
+    assert data.name == f"{coco_folder.name} train"
     assert data.classes == ("person", "cat")  # in the order of the ids 2, 5
     cat, person, coffee = data.samples
     assert (cat.image_id, cat.path, cat.width, cat.height) == (
