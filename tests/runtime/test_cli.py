@@ -223,7 +223,8 @@ def test_a_reader_that_leaves_is_no_traceback(place: Path) -> None:
     assert running.returncode == 1
 
 
-def test_ctrl_c_completes_the_outputs_and_exits_130(place: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
+def test_a_stop_completes_the_outputs_and_exits_130(place: Path, stop: signal.Signals) -> None:
     film(place / "long.mp4", frames=20_000, side=16)
     os.mkfifo(place / "pipe")
     with subprocess.Popen(
@@ -233,7 +234,7 @@ def test_ctrl_c_completes_the_outputs_and_exits_130(place: Path) -> None:
     ) as running:  # fmt: skip
         with (place / "pipe").open() as pipe:
             seen = [pipe.readline() for _ in range(5)]
-            running.send_signal(signal.SIGINT)
+            running.send_signal(stop)
             seen += pipe.readlines()
         out, err = running.communicate(timeout=TIMEOUT_S)
     assert running.returncode == 130
