@@ -15,8 +15,8 @@ def read_split(root: Path, split: str) -> DataSet:
     """The annotated photos of one split ("train", "val") of the data set in folder `root`.
 
     COCO form is `{split}.json` and `images/`; VOC form is `Annotations/`, `JPEGImages/` and
-    `ImageSets/Main/{split}.txt`. It is named after folder and split. No photo is opened here. Raises BadInput where neither is found
-    or the annotations are broken.
+    `ImageSets/Main/{split}.txt`. The result is named after folder and split. No photo is opened
+    here. Raises BadInput where neither is found or the annotations are broken.
     """
     annotations, images = root / f"{split}.json", root / "images"
     if annotations.exists() and images.is_dir():
