@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from edge_passd.errors import BadInput
 
@@ -23,6 +25,18 @@ def require_file(path: Path, what: str) -> None:
         raise BadInput(f"{path}: no permission to read it")
     if path.stat().st_size == 0:
         raise BadInput(f"{path} is empty (0 bytes); give {what}")
+
+
+def read_json(path: Path, what: str = "a JSON file") -> dict[str, Any]:
+    """The JSON object in a file; BadInput if it (`what` it should be) is missing or broken."""
+    require_file(path, what)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: not valid UTF-8 JSON ({error}); write the file again") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: must be a JSON object; give {what}")
+    return content
 
 
 def require_writable(path: Path) -> None:

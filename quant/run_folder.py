@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_passd.errors import BadInput
-from edge_passd.files import write_text
+from edge_passd.files import read_json, write_text
 from quant.model import PASSD, ModelConfig
 from quant.tensors import load_exactly, read_tensors
 
@@ -58,7 +58,7 @@ class RunFolder:
         write_text(self.model, json.dumps(content, indent=1) + "\n")
 
     def read_model(self) -> tuple[ModelConfig, dict[str, Any]]:
-        content = read_json(self.model)
+        content = read_json(self.model, "a run's model.json")
         if content.get("schema") != SCHEMA or not isinstance(content.get("model"), dict):
             raise BadInput(f"{self.model}: not a run of this version; train it again")
         config = ModelConfig.from_dict(content["model"], self.model)
@@ -82,14 +82,3 @@ def load_run(path: Path) -> tuple[PASSD, dict[str, Any]]:
     tensors, _ = read_tensors(run.best)
     load_exactly(model, tensors, run.best)
     return model.eval(), figures
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; BadInput if it is missing or broken."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise BadInput(f"{path}: expected a JSON object")
-    return content

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from edge_passd.errors import BadInput
+from edge_passd.files import read_json
 from quant.model import ModelConfig
 from quant.model.config import HEADS
-from quant.run_folder import RunFolder, load_run, read_json
+from quant.run_folder import RunFolder, load_run
 from quant.tensors import write_tensors
 from quant.training.trainer import random_model
 
@@ -46,9 +47,9 @@ def change(run: RunFolder, **values: Any) -> None:
     [
         (lambda run: run.model.unlink(), r"run: no run folder \(model\.json is missing\)"),
         (lambda run: run.best.unlink(), r"best\.safetensors: missing; .* no measured weights"),
-        (lambda run: run.model.write_text("{"), r"model\.json: not readable as JSON"),
-        (lambda run: run.model.write_bytes(b"\xff\xfe"), r"model\.json: not readable as JSON"),
-        (lambda run: run.model.write_text("[]"), r"model\.json: expected a JSON object"),
+        (lambda run: run.model.write_text("{"), r"model\.json: not valid UTF-8 JSON"),
+        (lambda run: run.model.write_bytes(b"\xff\xfe"), r"model\.json: not valid UTF-8 JSON"),
+        (lambda run: run.model.write_text("[]"), r"model\.json: must be a JSON object"),
         (lambda run: change(run, schema=2), r"model\.json: not a run of this version"),
         (lambda run: change(run, model=None), r"model\.json: not a run of this version"),
         (lambda run: change(run, model={}), r"model\.json: .*classes"),

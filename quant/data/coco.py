@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge_passd.errors import BadInput
-from edge_passd.files import require_file
+from edge_passd.files import read_json
 from edge_passd.samples import DataSet, Sample
 
 
@@ -21,7 +20,7 @@ def read_coco(annotations: Path, images: Path, name: str) -> DataSet:
     boxes. Boxes are taken as they stand; `quant.data.checks.check` clips and drops.
     Raises BadInput that names the file and the entry.
     """
-    document = _load(annotations)
+    document = read_json(annotations, "annotations with images, annotations and categories")
     categories = _entries(annotations, document, "categories", id=int, name=str)
     photos = _entries(annotations, document, "images", id=int, file_name=str, width=int, height=int)
     objects = _entries(
@@ -59,17 +58,6 @@ def _sample(
         difficult=np.array([bool(entry.get("difficult", 0)) for entry in objects], bool),
         crowd=np.array([bool(entry.get("iscrowd", 0)) for entry in objects], bool),
     )
-
-
-def _load(path: Path) -> dict[str, Any]:
-    require_file(path, "annotation file")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: not valid UTF-8 JSON ({error}); write the file again") from error
-    if not isinstance(document, dict):
-        raise BadInput(f"{path}: must be a JSON object with images, annotations and categories")
-    return document
 
 
 def _entries(

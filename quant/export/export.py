@@ -14,13 +14,13 @@ from rich.progress import Progress
 
 from edge_passd.engines.table import load_engine
 from edge_passd.errors import BadInput
-from edge_passd.files import replacing, require_writable
+from edge_passd.files import read_json, replacing, require_writable
 from edge_passd.model_info import ModelInfo
 from quant.data.reader import read_split
 from quant.engine import TorchEngine, model_info
 from quant.export.graph import round_to_half, to_onnx, with_half_weights, with_metadata
 from quant.export.parity import Parity, compare
-from quant.run_folder import RunFolder, load_run, read_json
+from quant.run_folder import RunFolder, load_run
 
 GATE_ENGINES = ("onnxruntime", "openvino")
 DEFAULT_PHOTOS = 16
@@ -80,7 +80,8 @@ def gate_photos(options: ExportOptions) -> list[Path]:
     """Validation photos, spread evenly over the split."""
     root = options.data
     if root is None:
-        root = Path(read_json(RunFolder(options.run).training)["data"])
+        training = RunFolder(options.run).training
+        root = Path(read_json(training, "a run's training.json")["data"])
         if not root.is_dir():
             raise BadInput(
                 f"{root}: the run's data set is gone; the parity gate needs photos: give --data"

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from edge_passd.boxes import VOC_SCALES, strides_for
 from edge_passd.errors import BadInput
-from edge_passd.files import discard_partials, write_text
+from edge_passd.files import discard_partials, read_json, write_text
 from edge_passd.samples import DataSet
 from quant.data.checks import check, check_classes
 from quant.data.photos import PhotoCache
@@ -21,7 +21,7 @@ from quant.data.torch_dataset import TrainingSet
 from quant.model import PASSD, ModelConfig
 from quant.model.config import HEADS
 from quant.model.weights import load_backbone
-from quant.run_folder import RunFolder, read_json
+from quant.run_folder import RunFolder
 from quant.training.config import TrainConfig
 from quant.training.distributed import Processes, join
 from quant.training.progress import training_progress
@@ -78,7 +78,7 @@ def resume(out: Path) -> float | None:
     run = RunFolder(out)
     if not run.training.is_file():
         raise BadInput(f"{out}: holds no run to resume; start one without --resume")
-    config = TrainConfig.from_dict(read_json(run.training), run.training)
+    config = TrainConfig.from_dict(read_json(run.training, "a run's training.json"), run.training)
     processes = join()
     if processes.first:
         discard_partials(out)

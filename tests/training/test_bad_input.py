@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from edge_passd.errors import BadInput
-from quant.run_folder import RunFolder, read_json
+from edge_passd.files import read_json
+from quant.run_folder import RunFolder
 from quant.tensors import read_tensors, write_tensors
 from quant.training.train import resume, start
 from tests.training import tiny
@@ -193,11 +194,11 @@ DAMAGES: dict[str, tuple[Callable[[RunFolder], None], str, str]] = {
         "model.json",
         "not a run of this version",
     ),
-    "model gone": (lambda run: run.model.unlink(), "model.json", "not readable"),
+    "model gone": (lambda run: run.model.unlink(), "model.json", "no such"),
     "recipe broken": (
         lambda run: replace(run.training, b"{"),
         "training.json",
-        "not readable as JSON",
+        "not valid UTF-8 JSON",
     ),
     "recipe with more in it": (
         lambda run: change_training(run, mood="good"),
