@@ -28,7 +28,7 @@ FIGURES = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 @click.option("--init", type=click.Path(path_type=Path), required=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/ablation"))
 @click.option("--input-size", default=192, show_default=True)
-@click.option("--epochs", default=8, show_default=True)
+@click.option("--epochs", default=6, show_default=True)
 @click.option("--page", type=click.Path(path_type=Path), default=Path("docs/ablation.md"))
 def main(data: Path, init: Path, out: Path, input_size: int, epochs: int, page: Path) -> None:
     """Train the three heads and write the page."""
