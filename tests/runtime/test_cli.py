@@ -231,6 +231,8 @@ def test_a_stop_completes_the_outputs_and_exits_130(place: Path, stop: signal.Si
         [*COMMAND, "run", "model.onnx", "--source", "long.mp4", "--save", "o.mp4",
          "--json", "pipe"],
         cwd=place, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell's background job ignores Ctrl-C and so would its children, this test's included.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:  # fmt: skip
         with (place / "pipe").open() as pipe:
             seen = [pipe.readline() for _ in range(5)]
