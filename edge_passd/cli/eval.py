@@ -21,7 +21,11 @@ Examples:
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set folder.")
 @click.option("--split", default="val", show_default=True)
 @click.option("--engine", default="auto", show_default=True)
-@click.option("--threads", type=int, help="Of the computation; by default the engine's choice.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Of the computation; by default the engine's choice.",
+)
 @click.option("--soft-nms", is_flag=True, help="Lower overlapping scores instead of dropping.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures.")
 def evaluate(

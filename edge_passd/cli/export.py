@@ -21,7 +21,13 @@ Examples:
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Photos to check with; default: RUN's."
 )
-@click.option("--photos", default=16, show_default=True, help="How many, of the val split.")
+@click.option(
+    "--photos",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="How many, of the val split.",
+)
 @click.option("--half", is_flag=True, help="Store the weights as float16.")
 def export(run: Path, output: Path, data: Path | None, photos: int, half: bool) -> None:
     """Write a run's best model as one ONNX file for every engine, and check it.

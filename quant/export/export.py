@@ -81,7 +81,7 @@ def gate_photos(options: ExportOptions) -> list[Path]:
     root = options.data
     if root is None:
         training = RunFolder(options.run).training
-        root = Path(read_json(training, "a run's training.json")["data"])
+        root = Path(str(read_json(training, "a run's training.json").get("data")))
         if not root.is_dir():
             raise BadInput(
                 f"{root}: the run's data set is gone; the parity gate needs photos: give --data"

@@ -10,6 +10,16 @@ from typing import Any, Literal
 from edge_passd.errors import BadInput
 from quant.data.augment import AugmentConfig
 
+_LEAST = (
+    ("epochs", 1),
+    ("batch_size", 1),
+    ("eval_every", 1),
+    ("workers", 0),
+    ("seed", 0),
+    ("weight_decay", 0),
+    ("warmup_epochs", 0),
+)
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -48,14 +58,16 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("eval_every", 1), ("workers", 0)):
-            if getattr(self, name) < least:
+        for name, least in _LEAST:
+            if not getattr(self, name) >= least:  # nor NaN
                 raise BadInput(f"{name} must be {least} or more, not {getattr(self, name)}")
         for name in ("learning_rate", "gradient_clip"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"{name} must be above 0, not {getattr(self, name)}")
         if not 0 <= self.ema < 1:
             raise BadInput(f"ema must be at least 0 and below 1, not {self.ema}")
+        if sum(share for _, share in self.sizes) > 1 + 1e-6:
+            raise BadInput("sizes: the shares of the epochs add up to more than 1")
         for size, share in self.sizes:
             if size < 64 or size % 64 or not 0 < share <= 1:
                 raise BadInput(
@@ -65,6 +77,8 @@ class TrainConfig:
     def input_size(self, epoch: int, full_size: int) -> int:
         """Size that epoch `epoch` trains at."""
         end = 0.0
+        if sum(share for _, share in self.sizes) > 1 + 1e-6:
+            raise BadInput("sizes: the shares of the epochs add up to more than 1")
         for size, share in self.sizes:
             end += share
             if epoch < round(end * self.epochs):

@@ -207,8 +207,7 @@ class Trainer:
     def averaged_model(self) -> PASSD:
         """The running average as a model in evaluation mode, its offset scales absorbed."""
         model = PASSD(self.model.config)
-        weights = self.average.weights if self.config.ema else self.model.state_dict()
-        model.load_state_dict(weights)
+        model.load_state_dict(self.average.weights)
         set_offset_scales(model)
         return with_absorbed_scales(model).eval()
 

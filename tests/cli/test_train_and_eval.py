@@ -123,7 +123,10 @@ def test_bad_data_stops_before_training(
         (("--head", "wings"), "propose-attend"),
         (("--input-size", "100"), "multiple of 64"),
         (("--sizes", "large"), "192:0.45"),
+        (("--sizes", "64:0.7,128:0.7"), "add up to more than 1"),
         (("--lr", "-1"), "learning_rate must be above 0"),
+        (("--weight-decay", "nan"), "weight_decay must be 0 or more"),
+        (("--seed", "-1"), "seed must be 0 or more"),
         (("--batch-size", "64"), "batch of 64"),
     ],
 )

@@ -160,7 +160,10 @@ def test_bad_runs_end_with_one_line(run_folder: Path, photo_set: Path, tmp_path:
     (cut / "best.safetensors").write_bytes((run_folder / "best.safetensors").read_bytes()[:1000])
     lost = make_run(tmp_path / "lost", photo_set)
     (lost / "training.json").write_text(json.dumps({"data": str(tmp_path / "gone")}))
+    nameless = make_run(tmp_path / "nameless", photo_set)
+    (nameless / "training.json").write_text("{}")
     cases = [
+        (nameless, "give --data"),
         (empty, "no run folder"),
         (tmp_path / "nowhere", "no run folder"),
         (unfinished, "no measured weights yet"),
