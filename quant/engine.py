@@ -41,7 +41,7 @@ class TorchEngine:
     def run(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """image: (1, 3, S, S) float32 RGB 0-255; boxes (1, N, 4), scores (1, N, C) float32."""
         check_image(image, self.model.config.input_size)
-        pixels = torch.from_numpy(image).to(self.model.mean.device)
+        pixels = torch.from_numpy(image).to(self.model.device)
         boxes, scores = self.model.detections(pixels.contiguous(memory_format=torch.channels_last))
         return boxes.cpu().numpy(), scores.cpu().numpy()
 

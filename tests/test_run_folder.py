@@ -85,5 +85,5 @@ def test_a_damaged_run_says_which_file(damage: Any, message: str, run: RunFolder
 
 def test_a_model_written_again_replaces_the_old_one(run: RunFolder) -> None:
     run.write_model(CONFIG, {"AP": 0.5})
-    assert run.read_model() == (CONFIG, {"AP": 0.5})
+    assert run.read_model() == (CONFIG, {"AP": 0.5}, None)
     assert sorted(path.name for path in run.path.iterdir()) == ["best.safetensors", "model.json"]

@@ -27,6 +27,7 @@ class CommandRow:
 
 COMMANDS = {
     "train": CommandRow("edge_passd.cli.train:train", "Train a detector on your photos."),
+    "qat": CommandRow("edge_passd.cli.qat:qat", "Make a trained model int8."),
     "export": CommandRow("edge_passd.cli.export:export", "Write a trained model as ONNX."),
     "eval": CommandRow("edge_passd.cli.eval:evaluate", "Measure a model's accuracy."),
     "run": CommandRow("edge_passd.cli.run:run", "Detect in photos, videos, streams and cameras."),

@@ -15,17 +15,20 @@ from torch import Tensor, nn
 from edge_passd.engines.base import INPUT, OUTPUTS
 from edge_passd.model_info import METADATA_KEY, ModelInfo
 from quant.export.operator import OPSET, as_operator, function
+from quant.export.qdq import with_integer_biases, with_integer_resizes, with_qdq
 from quant.model import PASSD
 from quant.model.folding import fold_norms
 
 
 def to_onnx(model: PASSD) -> onnx.ModelProto:
-    """The graph of the contract, float32, without metadata.
+    """The graph of the contract, without metadata; float32, of a quantised model QDQ.
 
     In: `image` (1, 3, S, S) RGB 0-255. Out: `boxes` (1, N, 4) in pixels, `scores` (1, N, C).
     Norms are folded into their convolutions, sampling is the node `edge_passd.OffsetSample`.
     """
     model = fold_norms(model).cpu().requires_grad_(False)
+    if model.scheme is not None:
+        model = with_qdq(model)
     model.attend.sampler = as_operator
     size = model.config.input_size
     with _quiet():
@@ -50,6 +53,8 @@ def to_onnx(model: PASSD) -> onnx.ModelProto:
         del value.metadata_props[:]
     for tensor in graph.graph.initializer:
         del tensor.metadata_props[:]
+    if model.scheme is not None:
+        graph = with_integer_resizes(with_integer_biases(graph))
     return graph
 
 

@@ -56,6 +56,7 @@ class FeaturePyramid(nn.Module):
             SeparableBlock(inputs, EXTRA_CHANNELS, 2) for inputs in channels[2 : 2 + extras]
         )
         self.laterals = nn.ModuleList(nn.Conv2d(c, PYRAMID_CHANNELS, 1) for c in channels)
+        self.merges = nn.ModuleList(Merge() for _ in channels[:-1])
         self.smoothing = nn.ModuleList(
             nn.Conv2d(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 3, padding=1) for _ in channels[:-1]
         )
@@ -67,12 +68,16 @@ class FeaturePyramid(nn.Module):
             maps.append(block(maps[-1]))
         merged = [lateral(x) for lateral, x in zip(self.laterals, maps, strict=True)]
         for level in range(len(merged) - 2, -1, -1):
-            merged[level] = merged[level] + _upsampled(merged[level + 1], merged[level])
+            merged[level] = self.merges[level](merged[level], merged[level + 1])
         smoothed = [conv(x) for conv, x in zip(self.smoothing, merged[:-1], strict=True)]
         return [*smoothed, merged[-1]]
 
 
-def _upsampled(coarse: Tensor, fine: Tensor) -> Tensor:
-    doubled = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
-    # Where a level has an odd side (832 px: 13 and 7 cells) the doubled map is one cell too large.
-    return doubled[..., : fine.shape[-2], : fine.shape[-1]]
+class Merge(nn.Module):
+    """Adds the next coarser map, doubled by nearest neighbour: two (B, 256, H, W) to one."""
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        doubled = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
+        # Where a level has an odd side (832 px: 13 and 7 cells) the doubled map is too large by
+        # one cell.
+        return fine + doubled[..., : fine.shape[-2], : fine.shape[-1]]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_passd.boxes import MAX_SIZE_OFFSET
+from quant.int8.scheme import Scheme
 from quant.model.backbone import FeaturePyramid, MobileNet
 from quant.model.config import ModelConfig
 from quant.model.heads import AttendHead, ProposeHead, adjusted_boxes, transpose_axes
@@ -36,20 +37,18 @@ class PASSD(nn.Module):
     differ from the configured size (any multiple of 64 with the same number of levels).
     """
 
-    mean: Tensor
-    std: Tensor
     propose_scale: Tensor
     attend_scale: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.scheme: Scheme | None = None  # of a model that `quant.int8.convert` quantised
+        self.normalise = Normalise(config)
         self.backbone = MobileNet()
         self.pyramid = FeaturePyramid(len(config.strides))
         self.propose = None if config.propose == "none" else ProposeHead(len(config.scales))
         self.attend = AttendHead(config)
-        self.register_buffer("mean", _per_channel(config.mean), persistent=False)
-        self.register_buffer("std", _per_channel(config.std), persistent=False)
         # The offsets that the convolutions put out are multiplied by these before use: with them
         # at the size of SSD's variances all outputs learn at one pace. `absorb_offset_scales`
         # moves them into the weights, after which they are 1 (spec: no variances).
@@ -58,7 +57,7 @@ class PASSD(nn.Module):
         self._initialise()
 
     def forward(self, images: Tensor) -> Prediction:
-        features = self.pyramid(self.backbone((images.to(self.mean.dtype) - self.mean) / self.std))
+        features = self.pyramid(self.backbone(self.normalise(images)))
         objectness, boxes, outputs = zip(*[self._head(x) for x in features], strict=True)
         out = torch.cat(outputs, 1)
         classes = len(self.config.classes) + 1
@@ -75,9 +74,9 @@ class PASSD(nn.Module):
         objectness, proposed = None, None
         if self.propose is not None:
             logits, offsets = self.propose(features)
-            objectness = _boxes_last(logits, anchors).to(self.mean.dtype)
+            objectness = _boxes_last(logits, anchors).to(self.attend_scale.dtype)
             scale = self.propose_scale.repeat(anchors)[:, None, None]
-            proposed = offsets.to(self.mean.dtype) * scale
+            proposed = offsets.to(self.attend_scale.dtype) * scale
         boxes = adjusted_boxes(proposed, self.config, features)
         out = self.attend(features, boxes if self.config.point_gradient else boxes.detach())
         return (
@@ -88,13 +87,17 @@ class PASSD(nn.Module):
 
     def _in_pixels(self, levels: Sequence[Tensor]) -> Tensor:
         """Boxes of all levels, cy cx h w in cells, to (B, N, 4) cx cy w h in input pixels."""
-        half_cell = torch.tensor([0.5, 0.5, 0.0, 0.0], device=self.mean.device)
+        half_cell = torch.tensor([0.5, 0.5, 0.0, 0.0], device=self.device)
         strides = [
-            torch.full((1, boxes.shape[1], 1), float(stride), device=self.mean.device)
+            torch.full((1, boxes.shape[1], 1), float(stride), device=self.device)
             for boxes, stride in zip(levels, self.config.strides, strict=True)
         ]
         boxes = (torch.cat(list(levels), 1) + half_cell) * torch.cat(strides, 1)
         return transpose_axes(boxes, 2)
+
+    @property
+    def device(self) -> torch.device:
+        return self.attend_scale.device
 
     def detections(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What the exported graph puts out: boxes (B, N, 4) corners in pixels, scores (B, N, C)."""
@@ -114,6 +117,21 @@ class PASSD(nn.Module):
                 if isinstance(module, nn.Conv2d):
                     # By fan-in: the fan-out of a depthwise convolution counts all its groups.
                     nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+
+
+class Normalise(nn.Module):
+    """(B, 3, S, S) RGB 0-255 of any dtype to what the backbone was trained on, float."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", _per_channel(config.mean), persistent=False)
+        self.register_buffer("std", _per_channel(config.std), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images.to(self.mean.dtype) - self.mean) / self.std
 
 
 def decode_corners(offsets: Tensor, boxes: Tensor) -> Tensor:

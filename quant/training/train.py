@@ -18,6 +18,7 @@ from quant.data.checks import check, check_classes
 from quant.data.photos import PhotoCache
 from quant.data.reader import read_split
 from quant.data.torch_dataset import TrainingSet
+from quant.int8.convert import quantise
 from quant.model import PASSD, ModelConfig
 from quant.model.config import HEADS
 from quant.model.weights import load_backbone
@@ -55,7 +56,7 @@ def start(
     if run.training.exists():
         raise BadInput(f"{out}: holds a run already; go on with --resume or name another --out")
     processes = join()
-    train, val, photos = _checked_data(Path(config.data), processes)
+    train, val, photos = checked_data(Path(config.data), processes)
     shape = ModelConfig(
         train.classes, input_size, scales, point_gradient=point_gradient, **HEADS[head]
     )
@@ -70,7 +71,7 @@ def start(
     if processes.first:
         run.write_model(model.config, {})
         write_text(run.training, json.dumps(config.to_dict(), indent=1) + "\n")
-    return _watched(trainer)
+    return watched(trainer)
 
 
 def resume(out: Path) -> float | None:
@@ -82,21 +83,26 @@ def resume(out: Path) -> float | None:
     processes = join()
     if processes.first:
         discard_partials(out)
-    train, val, photos = _checked_data(Path(config.data), processes)
-    model_config, _ = run.read_model()
+    train, val, photos = checked_data(Path(config.data), processes)
+    model_config, _, scheme = run.read_model()
     if model_config.classes != train.classes:
         raise BadInput(
             f"{config.data}: classes {', '.join(train.classes)}; the run in {out} was started "
             f"with {', '.join(model_config.classes)}"
         )
     model = random_model(model_config, config.seed)
+    if scheme:
+        if not run.checkpoint.is_file():
+            raise BadInput(f"{out}: calibrated only, there is no training to go on with")
+        model = quantise(model, scheme)
     if config.init and not run.checkpoint.is_file():
         load_backbone(model.backbone, Path(config.init))
     pictures = TrainingSet(train, photos, config.augment, config.seed)
-    return _watched(Trainer(run, config, model, pictures, val, processes, bool(config.init)))
+    frozen_norms = bool(config.init or scheme)
+    return watched(Trainer(run, config, model, pictures, val, processes, frozen_norms))
 
 
-def _watched(trainer: Trainer) -> float | None:
+def watched(trainer: Trainer) -> float | None:
     """Train to the end under a progress bar; returns as `start`."""
     config, quiet = trainer.config, not trainer.processes.first
     with training_progress(
@@ -106,7 +112,7 @@ def _watched(trainer: Trainer) -> float | None:
     return best if trainer.processes.first else None
 
 
-def _checked_data(root: Path, processes: Processes) -> tuple[DataSet, DataSet, PhotoCache]:
+def checked_data(root: Path, processes: Processes) -> tuple[DataSet, DataSet, PhotoCache]:
     """Both splits, checked, and the decoded training photos."""
     train, val = read_split(root, "train"), read_split(root, "val")
     check_classes(train, val)

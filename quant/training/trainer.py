@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -66,7 +67,8 @@ class Trainer:
         self.model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.bf16 = use_bf16(config.precision, self.device)
         self.frozen_norms = norms_loaded
-        set_offset_scales(self.model)
+        if model.scheme is None:  # a quantised model keeps its scales
+            set_offset_scales(self.model)
         freeze(self.model, config.frozen_blocks)
         if config.batch_size % processes.world:
             raise BadInput(
@@ -201,15 +203,15 @@ class Trainer:
         if figures["AP"] > self.state.best:
             self.state.best = figures["AP"]
             write_tensors(self.run.best, model.state_dict(), {"epoch": str(self.state.epoch + 1)})
-            self.run.write_model(model.config, {"epoch": self.state.epoch + 1, **figures})
+            figures = {"epoch": self.state.epoch + 1, **figures}
+            self.run.write_model(model.config, figures, model.scheme)
         return {k: figures[k] for k in ("AP", "AP50", "AP75")}
 
     def averaged_model(self) -> PASSD:
-        """The running average as a model in evaluation mode, its offset scales absorbed."""
-        model = PASSD(self.model.config)
+        """The running average as a model in evaluation mode, ready to be saved."""
+        model = copy.deepcopy(self.model).eval()
         model.load_state_dict(self.average.weights)
-        set_offset_scales(model)
-        return with_absorbed_scales(model).eval()
+        return with_absorbed_scales(model) if model.scheme is None else model
 
     def _train_mode(self) -> None:
         self.model.train()
@@ -223,6 +225,8 @@ class Trainer:
         """Statistics for the norms above the backbone, which no file has them for."""
         self._train_mode()
         norms = [m for m in self.model.pyramid.extra.modules() if isinstance(m, nn.BatchNorm2d)]
+        if not norms:  # folded away
+            return
         for norm in norms:
             norm.train()
             norm.momentum = None  # a plain average over all batches

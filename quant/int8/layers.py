@@ -1,0 +1,70 @@
+"""The layers of a quantised model. Each tensor is rounded once, by the layer that makes it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from quant.int8.grid import ActivationGrid, WeightGrid
+from quant.int8.scheme import ACTIVATION
+from quant.model.backbone import Merge
+from quant.model.passd import Normalise
+
+
+class QuantConv(nn.Module):
+    """A convolution, norm folded, its activation and the grid of its output.
+
+    The bias stays float here; the exported graph holds it as int32 in steps of input scale times
+    weight scale, far below a step of the output.
+    """
+
+    def __init__(
+        self, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None, grid: nn.Module, out: nn.Module
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.stride, self.padding, self.groups = conv.stride, conv.padding, conv.groups
+        self.in_channels = conv.in_channels
+        self.weight_grid = grid
+        self.output = out
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight_grid(self.weight)
+        y = nn.functional.conv2d(
+            x, weight, self.bias, self.stride, self.padding, groups=self.groups
+        )
+        return self.output(y)
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether it computes on integers; a layer kept float may still have a rounded output."""
+        return isinstance(self.weight_grid, WeightGrid)
+
+
+class QuantMerge(nn.Module):
+    """The pyramid's upsample and add; the upsampled map keeps the grid of the coarse one."""
+
+    def __init__(self, merge: Merge, output: ActivationGrid) -> None:
+        super().__init__()
+        self.merge = merge
+        self.output = output
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        return self.output(self.merge(fine, coarse))
+
+
+class ImageGrid(nn.Module):
+    """Pixels as the integers they are: u8 with the normalisation as its scale and zero point.
+
+    Nothing is lost: pixel p stands for (p - zero_point) * scale. The scale and zero point are one
+    for all channels; `quant.int8.convert` moves the rest of the normalisation into the stem.
+    """
+
+    def __init__(self, normalise: Normalise) -> None:
+        super().__init__()
+        self.zero_point = round(float(normalise.mean.mean()))
+        self.scale = 1.0 / float(normalise.std.mean())
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = images.float().round().clamp(ACTIVATION.lowest, ACTIVATION.highest)
+        return (pixels - self.zero_point) * self.scale

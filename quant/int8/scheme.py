@@ -1,0 +1,74 @@
+"""How a model is quantised: one object for PTQ, QAT and export."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from edge_passd.errors import BadInput
+
+Calibration = Literal["mse", "minmax"]
+CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
+
+
+@dataclass(frozen=True)
+class IntegerRange:
+    """The integers that a tensor's values become."""
+
+    lowest: int
+    highest: int
+
+    @property
+    def steps(self) -> int:
+        return self.highest - self.lowest
+
+
+# Activations are asymmetric, one scale and zero point for a tensor; weights symmetric, one scale
+# for each output channel. Unsigned by signed is what integer dot products multiply (VNNI), and the
+# only pairing that onnxruntime executes everywhere; without -128 a weight has its negative too.
+ACTIVATION = IntegerRange(0, 255)
+WEIGHT = IntegerRange(-127, 127)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What is quantised and where the ranges of activations come from.
+
+    Layers are convolutions (with their ReLU6) and the pyramid's sums. A layer computes on integers
+    unless `keep_float` names it; a tensor is quantised when a layer that does makes or takes it.
+    Box coordinates, exp, tanh, softmax and sampling positions are float always.
+
+    calibration: "mse" clips where the mean squared error is least, "minmax" never clips.
+    photos: how many of the training split the ranges are taken from.
+    keep_float: layers, or groups of them by the start of their names ("backbone.blocks.0").
+    """
+
+    calibration: Calibration = "mse"
+    photos: int = 256
+    keep_float: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.calibration not in CALIBRATIONS:
+            raise BadInput(
+                f"no calibration {self.calibration!r}; there are {', '.join(CALIBRATIONS)}"
+            )
+        if self.photos < 1:
+            raise BadInput(f"calibration needs one photo or more, not {self.photos}")
+
+    def keeps_float(self, layer: str) -> bool:
+        return any(layer == name or layer.startswith(f"{name}.") for name in self.keep_float)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any, source: Path) -> Scheme:
+        """Inverse of `to_dict` after a round through JSON; BadInput that names the file."""
+        try:
+            return cls(**{**values, "keep_float": tuple(values.get("keep_float", ()))})
+        except (TypeError, AttributeError, BadInput) as error:
+            raise BadInput(
+                f"{source}: not a quantisation scheme of this version ({error}); quantise anew"
+            ) from error
