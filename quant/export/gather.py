@@ -67,40 +67,41 @@ def OffsetSample(projected, boxes, anchors: int, outputs: int):
     bottom_weight = op.Mul(down, op.CastLike(op.Equal(bottom, bottom_row), boxes))
     left_weight = op.Mul(op.Sub(plus, across), op.CastLike(op.Equal(left, left_column), boxes))
     right_weight = op.Mul(across, op.CastLike(op.Equal(right, right_column), boxes))
+    # Rows of the table are counted in float: there are far fewer than 2^24.
     first = op.Reshape(
-        op.Mul(
-            op.Range(op.Constant(value_int=0), op.Squeeze(maps, [0]), op.Constant(value_int=1)),
-            cells,
+        op.CastLike(
+            op.Mul(
+                op.Range(op.Constant(value_int=0), op.Squeeze(maps, [0]), op.Constant(value_int=1)),
+                cells,
+            ),
+            boxes,
         ),
         op.Concat(op.Constant(value_ints=[1, -1]), op.Constant(value_ints=[9, 1, 1]), axis=0),
     )
-    line = op.Constant(value_ints=[-1])
-    column = op.Constant(value_ints=[-1, 1])
-    top_start = op.Mul(top_row, columns)
-    bottom_start = op.Mul(bottom_row, columns)
-    at00 = op.Add(first, op.Cast(op.Add(top_start, left_column), to=7))
-    at01 = op.Add(first, op.Cast(op.Add(top_start, right_column), to=7))
-    at10 = op.Add(first, op.Cast(op.Add(bottom_start, left_column), to=7))
-    at11 = op.Add(first, op.Cast(op.Add(bottom_start, right_column), to=7))
-    s00 = op.Mul(
-        op.Gather(table, op.Reshape(at00, line)),
-        op.Reshape(op.Mul(top_weight, left_weight), column),
+    top_start = op.Add(first, op.Mul(top_row, columns))
+    bottom_start = op.Add(first, op.Mul(bottom_row, columns))
+    # All four corners of all nine taps of a box side by side: their weighted sum is one row times
+    # one small matrix, which is much cheaper than a multiply for each corner and a sum over taps.
+    rows_of = op.Concat(
+        op.Add(top_start, left_column),
+        op.Add(top_start, right_column),
+        op.Add(bottom_start, left_column),
+        op.Add(bottom_start, right_column),
+        axis=2,
     )
-    s01 = op.Mul(
-        op.Gather(table, op.Reshape(at01, line)),
-        op.Reshape(op.Mul(top_weight, right_weight), column),
+    weights = op.Concat(
+        op.Mul(top_weight, left_weight),
+        op.Mul(top_weight, right_weight),
+        op.Mul(bottom_weight, left_weight),
+        op.Mul(bottom_weight, right_weight),
+        axis=2,
     )
-    s10 = op.Mul(
-        op.Gather(table, op.Reshape(at10, line)),
-        op.Reshape(op.Mul(bottom_weight, left_weight), column),
-    )
-    s11 = op.Mul(
-        op.Gather(table, op.Reshape(at11, line)),
-        op.Reshape(op.Mul(bottom_weight, right_weight), column),
-    )
-    total = op.Add(op.Add(s00, s01), op.Add(s10, s11))
     one_anchor = op.Reshape(op.Constant(value_int=anchors), [1])
-    by_tap = op.Reshape(total, op.Concat(one_anchor, op.Reshape(taps, [1]), cells, depth, axis=0))
-    summed = op.Transpose(op.ReduceSum(by_tap, [1], keepdims=0), perm=[0, 2, 1])
+    corners = op.Concat(one_anchor, op.Constant(value_ints=[36]), cells, axis=0)
+    index = op.Cast(op.Transpose(op.Reshape(rows_of, corners), perm=[0, 2, 1]), to=6)
+    weight = op.Unsqueeze(op.Transpose(op.Reshape(weights, corners), perm=[0, 2, 1]), [2])
+    summed = op.Transpose(
+        op.Squeeze(op.MatMul(weight, op.Gather(table, index)), [2]), perm=[0, 2, 1]
+    )
     batch = op.Constant(value_ints=[1])
     return op.Reshape(summed, op.Concat(batch, one_anchor, depth, height, width, axis=0))
