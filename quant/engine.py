@@ -46,9 +46,14 @@ class TorchEngine:
         return boxes.cpu().numpy(), scores.cpu().numpy()
 
 
-def model_info(model: PASSD, training: dict[str, Any], precision: str = "fp32") -> ModelInfo:
-    """What the model's file will say about itself. training: free-form provenance."""
+def model_info(model: PASSD, training: dict[str, Any], precision: str | None = None) -> ModelInfo:
+    """What the model's file will say about itself.
+
+    training: free-form provenance. precision: of the weights; None: as the model computes.
+    """
     config = model.config
+    if precision is None:
+        precision = "fp32" if model.scheme is None else "int8"
     return ModelInfo(
         name=f"mobilenet-passd-{config.input_size}",
         classes=config.classes,

@@ -4,16 +4,44 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from skimage import data
+
+# What a machine does beside the tests is no property of the code.
+settings.register_profile("without times", deadline=None)
+settings.load_profile("without times")
 
 
 @pytest.fixture(scope="session")
 def photo() -> np.ndarray:
     """(300, 451, 3) uint8 BGR: a cat."""
     return np.ascontiguousarray(data.chelsea()[..., ::-1])
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with random weights, 128 px."""
+    from tests.export.conftest import make_run
+
+    return make_run(tmp_path_factory.mktemp("small_run"), Path("no data"))
+
+
+@pytest.fixture(scope="session")
+def small_tflite(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model as a .tflite file; here because its conversion takes a while."""
+    pytest.importorskip("litert_torch")
+    from quant.engine import model_info
+    from quant.export.tflite import to_tflite
+    from quant.run_folder import load_run
+
+    model, figures = load_run(small_run)
+    path = tmp_path_factory.mktemp("small_tflite") / "small.tflite"
+    path.write_bytes(to_tflite(model, model_info(model, figures)))
+    return path
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,7 +10,7 @@ import pytest
 import edge_passd
 
 ROOT = Path(edge_passd.__file__).parents[1]
-HEAVY = {"torch", "tvm", "onnx", "onnxruntime", "openvino"}
+HEAVY = {"torch", "tvm", "onnx", "onnxruntime", "openvino", "ai_edge_litert", "litert_torch"}
 
 # Prints the seconds that the import took and the top-level packages it loaded.
 PROBE = """

@@ -34,7 +34,13 @@ COMMANDS = {
 }
 
 # What a workstation's commands need and a board does not have; the extra that brings it.
-LIBRARIES = {"torch": "quant", "safetensors": "quant", "onnx": "quant", "onnxscript": "quant"}
+LIBRARIES = {
+    "torch": "quant",
+    "safetensors": "quant",
+    "onnx": "quant",
+    "onnxscript": "quant",
+    "litert_torch": "tflite-export",
+}
 
 
 class LazyGroup(click.Group):

@@ -30,14 +30,15 @@ Examples:
 @click.option("--resume", is_flag=True, help="Go on with the QAT in --out, as it was started.")
 @click.option("--ptq", is_flag=True, help="Calibrate only, do not train.")
 @click.option("--sensitivity", is_flag=True, help="Rank layer groups by the AP that int8 costs.")
-@click.option("--calibration", default="mse", show_default=True, help="mse or minmax.")
+@click.option("--calibration", default="minmax", show_default=True, help="minmax or mse.")
+@click.option("--bias-correction/--no-bias-correction", default=True, show_default=True)
 @click.option("--photos", default=256, show_default=True, help="For the calibration.")
 @click.option(
     "--keep-float", multiple=True, metavar="NAME", help="A layer or group; may be repeated."
 )
-@click.option("--epochs", default=6, show_default=True)
+@click.option("--epochs", default=12, show_default=True)
 @click.option("--batch-size", default=32, show_default=True, help="Over all processes.")
-@click.option("--lr", "learning_rate", type=float, default=5e-5, show_default=True)
+@click.option("--lr", "learning_rate", type=float, default=1e-4, show_default=True)
 @click.option(
     "--freeze-blocks",
     "frozen_blocks",
@@ -45,7 +46,7 @@ Examples:
     show_default=True,
     help="Stem and first N; -1 none.",
 )
-@click.option("--ema", type=float, default=0.99, show_default=True, help="Decay; 0 is off.")
+@click.option("--ema", type=float, default=0.998, show_default=True, help="Decay; 0 is off.")
 @click.option("--zoom-out", type=float, default=0.3, show_default=True, help="How often, 0-1.")
 @click.option("--zoom-out-max", type=float, default=2.0, show_default=True, help="Largest canvas.")
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), default="auto")
@@ -60,6 +61,7 @@ def qat(
     ptq: bool,
     sensitivity: bool,
     calibration: Any,
+    bias_correction: bool,
     photos: int,
     keep_float: tuple[str, ...],
     zoom_out: float,
@@ -86,7 +88,7 @@ def qat(
     elif run is None or data is None:
         raise click.UsageError("RUN and --data DIR are needed (or --resume to go on)")
     else:
-        scheme = Scheme(calibration, photos, keep_float)
+        scheme = Scheme(calibration, bias_correction, photos, keep_float)
         console = Console(stderr=True)
         if sensitivity:
             from quant.int8.sensitivity import rank

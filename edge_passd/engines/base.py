@@ -69,4 +69,4 @@ def cannot_load(path: Path, engine: str, error: Exception) -> BadInput:
     """The error for a file that an engine's library refuses, with the last line it says."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     reason = lines[-1].rpartition("failed:")[2].strip()
-    return BadInput(f"{path}: {engine} cannot load it as an ONNX model: {reason}")
+    return BadInput(f"{path}: {engine} cannot load it: {reason}")

@@ -13,6 +13,10 @@ from edge_passd.model_info import METADATA_KEY
 
 _FATAL = 4  # its log level; errors reach us as exceptions
 
+# It would round the weights of a layer that was kept in float between two integer tensors, and to
+# one scale for all channels at that.
+DISABLED_OPTIMISERS = ["WeightBiasQuantization"]
+
 
 class OnnxRuntimeEngine:
     """See `edge_passd.engines.base.Engine`."""
@@ -27,7 +31,10 @@ class OnnxRuntimeEngine:
             options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=DISABLED_OPTIMISERS,
             )
         except Exception as error:  # its errors share no base class but Exception
             raise cannot_load(path, self.name, error) from error

@@ -13,36 +13,49 @@ from edge_passd.errors import BadInput
 AUTO = "auto"
 RUN_FOLDER = "a run folder"
 ONNX = (".onnx",)
+TFLITE = (".tflite",)
 
 _HERE = "edge_passd.engines"
 
 
 @dataclass(frozen=True)
 class EngineRow:
-    """target: "module:Class". takes: file suffixes, or RUN_FOLDER. library: the module it needs.
+    """target: "module:Class". takes: file suffixes, or RUN_FOLDER.
 
-    extra: of this package, the one that installs the library.
+    libraries: modules of which it needs one. extra: of this package, the one that installs it.
     """
 
     target: str
     takes: tuple[str, ...]
-    library: str
+    libraries: tuple[str, ...]
     extra: str
+
+    @property
+    def library(self) -> str | None:
+        """The first of `libraries` that is installed."""
+        return next(filter(find_spec, self.libraries), None)
 
 
 # In the order in which "auto" tries them.
 ENGINES = {
-    name: EngineRow(target, takes, library, extra)
-    for name, target, takes, library, extra in (
+    name: EngineRow(target, takes, libraries, extra)
+    for name, target, takes, libraries, extra in (
         (
             "onnxruntime",
             f"{_HERE}.onnxruntime:OnnxRuntimeEngine",
             ONNX,
-            "onnxruntime",
+            ("onnxruntime",),
             "onnxruntime",
         ),
-        ("openvino", f"{_HERE}.openvino:OpenVinoEngine", ONNX, "openvino", "openvino"),
-        ("torch", "quant.engine:TorchEngine", (RUN_FOLDER,), "torch", "quant"),
+        ("openvino", f"{_HERE}.openvino:OpenVinoEngine", ONNX, ("openvino",), "openvino"),
+        (
+            "tflite",
+            f"{_HERE}.tflite:TfliteEngine",
+            TFLITE,
+            ("ai_edge_litert", "tflite_runtime"),
+            "tflite",
+        ),
+        ("torch", "quant.engine:TorchEngine", (RUN_FOLDER,), ("torch",), "quant"),
     )
 }
 
@@ -77,7 +90,7 @@ def choose(path: Path, name: str = AUTO) -> str:
         )
     candidates = takers if name == AUTO else [name]
     for each in candidates:
-        if find_spec(ENGINES[each].library):
+        if ENGINES[each].library:
             return each
     commands = " or ".join(
         f'pip install "edge-passd[{ENGINES[each].extra}]"' for each in candidates

@@ -32,6 +32,18 @@ def read_split(root: Path, split: str) -> DataSet:
     return replace(dataset, name=f"{root.resolve().name} {split}")
 
 
+def spread_photos(data: DataSet, count: int) -> list[Path]:
+    """Paths of `count` photos, spread evenly over a split; of all when it has no more.
+
+    Raises BadInput for a split without photos.
+    """
+    photos = [sample.path for sample in data.samples]
+    if not photos:
+        raise BadInput(f"{data.name}: the split has no photos; add photos and their boxes")
+    count = min(count, len(photos))
+    return [photos[i * len(photos) // count] for i in range(count)]
+
+
 def _check_names(root: Path, classes: tuple[str, ...]) -> None:
     if not classes:
         raise BadInput(f"{root}: no classes; annotate at least one box or list the class names")

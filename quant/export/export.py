@@ -1,35 +1,35 @@
-"""`edge-passd export`: a run folder to one checked ONNX file."""
+"""`edge-passd export`: a run folder to one checked model file."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import os
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-import onnx
 from rich.console import Console
 from rich.progress import Progress
 
-from edge_passd.engines.table import load_engine
+from edge_passd.engines.table import ENGINES, load_engine
 from edge_passd.errors import BadInput
 from edge_passd.files import read_json, replacing, require_writable
 from edge_passd.model_info import ModelInfo
-from quant.data.reader import read_split
+from quant.data.reader import read_split, spread_photos
 from quant.engine import TorchEngine, model_info
-from quant.export.graph import round_to_half, to_onnx, with_half_weights, with_metadata
-from quant.export.parity import Parity, compare
+from quant.export.formats import FORMATS, HALF_ONNX, ONNX, Format
+from quant.export.graph import round_to_half
+from quant.export.parity import FLOAT_LIMITS, INT8_LIMITS, Parity, compare
+from quant.export.share import IntegerShare, integer_share
 from quant.run_folder import RunFolder, load_run
 
-GATE_ENGINES = ("onnxruntime", "openvino")
-DEFAULT_PHOTOS = 16
+DEFAULT_PHOTOS = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-    """run: folder; output: .onnx to write; data: where the gate's photos come from (None: the
-    run's own data set); photos: how many; half: store the weights as float16."""
+    """run: folder; output: .onnx or .tflite to write; data: where the gate's photos come from
+    (None: the run's own data set); photos: how many; half: store float weights as float16."""
 
     run: Path
     output: Path
@@ -41,38 +41,48 @@ class ExportOptions:
 def export(options: ExportOptions, console: Console) -> ModelInfo:
     """Write the file and return what it says about itself.
 
+    Every installed engine that runs such a file must compute what the torch model computes, an
+    int8 file what the fake-quantised model computes, within `quant.export.parity`'s limits.
     Raises BadInput when the run cannot be used, no engine is there to check with, or the gate
     fails: then what stood at `output` stays, and the failed file is kept beside it.
     """
+    kind = _format(options)
     require_writable(options.output)
     model, figures = load_run(options.run)
-    photos = gate_photos(options)
-    engines = [name for name in GATE_ENGINES if find_spec(name)]
+    int8 = model.scheme is not None
+    if int8 and options.half:
+        raise BadInput(f"{options.run} is int8, smaller than float16; leave --half out")
+    engines = [name for name in kind.engines if ENGINES[name].library]
     if not engines:
-        raise BadInput('nothing to check the export with: pip install "edge-passd[onnxruntime]"')
+        extra = ENGINES[kind.engines[0]].extra
+        raise BadInput(f'nothing to check the export with: pip install "edge-passd[{extra}]"')
+    photos = gate_photos(options)
     if options.half:
         model = round_to_half(model)
-    graph = to_onnx(model)
-    graph = with_half_weights(graph) if options.half else graph
     training = {
         **{k: v for k, v in figures.items() if k != "per_class"},
         "weights_sha256": hashlib.sha256(RunFolder(options.run).best.read_bytes()).hexdigest(),
     }
-    info = model_info(model, training, precision="fp16 weights" if options.half else "fp32")
+    if model.scheme is not None:
+        training["int8"] = model.scheme.to_dict()
+    info = model_info(model, training, "fp16 weights" if options.half else None)
     with replacing(options.output) as temporary:
-        _write(temporary, with_metadata(graph, info))
-        records = [
-            _check(temporary, name, TorchEngine.of(model), photos, console) for name in engines
-        ]
+        with console.status("converting"):
+            content = kind.write(model, info)
+        temporary.write_bytes(content)
+        reference = TorchEngine.of(model)
+        records = [_check(temporary, name, reference, photos, console) for name in engines]
         problems = [record.problem for record in records if record.problem]
         if problems:
-            failed = options.output.with_suffix(".failed.onnx")
+            failed = options.output.with_suffix(f".failed{options.output.suffix}")
             os.replace(temporary, failed)
             raise BadInput(f"parity gate: {problems[0]}; the file is kept as {failed}")
-        info = dataclasses.replace(
-            info, training={**training, "parity": [record.to_dict() for record in records]}
-        )
-        _write(temporary, with_metadata(graph, info))
+        about: dict[str, Any] = {"parity": [record.to_dict() for record in records]}
+        if int8:
+            shares = [integer_share(temporary, name, info.input_size) for name in engines]
+            about["int8_share"] = [_shown(share, console).to_dict() for share in shares]
+        info = dataclasses.replace(info, training={**training, **about})
+        temporary.write_bytes(kind.rewrite(content, info))
     return info
 
 
@@ -86,27 +96,41 @@ def gate_photos(options: ExportOptions) -> list[Path]:
             raise BadInput(
                 f"{root}: the run's data set is gone; the parity gate needs photos: give --data"
             )
-    samples = read_split(root, "val").samples
-    step = max(1, len(samples) // options.photos)
-    return [sample.path for sample in samples[::step][: options.photos]]
+    return spread_photos(read_split(root, "val"), options.photos)
+
+
+def _format(options: ExportOptions) -> Format:
+    suffix = options.output.suffix.lower()
+    if suffix not in FORMATS:
+        raise BadInput(f"{options.output}: name a file that ends with {' or '.join(FORMATS)}")
+    if not options.half:
+        return FORMATS[suffix]
+    if FORMATS[suffix] is not ONNX:
+        raise BadInput("--half is for .onnx files; a .tflite has float32 or int8 weights")
+    return HALF_ONNX
 
 
 def _check(
     path: Path, name: str, reference: TorchEngine, photos: list[Path], console: Console
 ) -> Parity:
+    limits = FLOAT_LIMITS if reference.model.scheme is None else INT8_LIMITS
     engine = load_engine(path, name)
     with Progress(console=console, transient=True) as bars:
         bar = bars.add_task(f"comparing with {name}", total=len(photos))
-        record = compare(reference, engine, photos, lambda: bars.advance(bar))
-    console.print(
-        f"{name}: boxes within {record.boxes.error:.2g} px, scores within "
-        f"{record.scores.error:.2g}, {record.matched:.1%} of {record.detections} detections the "
-        f"same on {record.photos} photos",
-        highlight=False,
-        soft_wrap=True,
+        record = compare(reference, engine, photos, limits, lambda: bars.advance(bar))
+    _say(
+        console,
+        f"{name}: boxes within {record.boxes.error:.2g} px ({record.mean_box_error:.2g} on "
+        f"average), scores within {record.scores.error:.2g}, {record.matched:.1%} of "
+        f"{record.detections} detections the same on {record.photos} photos",
     )
     return record
 
 
-def _write(path: Path, graph: onnx.ModelProto) -> None:
-    path.write_bytes(graph.SerializeToString(deterministic=True))
+def _shown(share: IntegerShare, console: Console) -> IntegerShare:
+    _say(console, str(share))
+    return share
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)

@@ -113,8 +113,8 @@ def _quantised_conv(layer: nn.Module, integer: bool, on_grid: bool) -> QuantConv
 def _put_image_on_grid(model: PASSD) -> None:
     """One scale and zero point for the image; the difference goes into the stem.
 
-    (p - mean) / std = (p - z) s * 1 / (std s) - (mean - z) / std. At the border, where the stem
-    sees zeros, this holds up to the rounding of the mean.
+    (p - mean) / std = (p - z) s * 1 / (std s) - (mean - z) / std. Beyond the border, where the
+    stem sees zeros, lies z now and not each channel's mean.
     """
     normalise, stem = model.normalise, model.get_submodule("backbone.stem")
     assert isinstance(normalise, Normalise)

@@ -17,6 +17,8 @@ from quant.int8.scheme import ACTIVATION, WEIGHT
 # A channel whose weights are this small beside the layer's largest is dead: ImageNet's MobileNet
 # has dozens. A step as small as theirs would push the bias, which counts in it, out of int32.
 DEAD = 1e-4
+# The least step of an activation, for a tensor that was always zero; as above.
+LEAST_STEP = 1e-6
 
 
 class Recorder(Protocol):
@@ -78,7 +80,7 @@ class ActivationGrid(nn.Module):
     def set_range(self, low: float, high: float) -> None:
         """Cover the values from `low` to `high`, and 0, within the limits."""
         low, high = max(min(low, 0.0), self.limits[0]), min(max(high, 0.0), self.limits[1])
-        scale = (high - low) / ACTIVATION.steps or 1.0
+        scale = max((high - low) / ACTIVATION.steps, LEAST_STEP)
         self.scale.fill_(scale)
         self.zero_point.fill_(round(-low / scale))
         self._bounds = None

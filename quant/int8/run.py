@@ -13,10 +13,10 @@ from edge_passd.errors import BadInput
 from edge_passd.evaluation import evaluate
 from edge_passd.files import write_text
 from edge_passd.samples import DataSet
-from quant.data.reader import read_split
+from quant.data.reader import spread_photos
 from quant.data.torch_dataset import TrainingSet
 from quant.engine import TorchEngine
-from quant.int8.calibrate import calibrate, calibration_photos
+from quant.int8.calibrate import calibrate
 from quant.int8.convert import quantise
 from quant.int8.scheme import Scheme
 from quant.model import PASSD
@@ -50,6 +50,7 @@ def train_quantised(source: Path, out: Path, config: TrainConfig, scheme: Scheme
     trainer = Trainer(run, config, model, pictures, val, processes, norms_loaded=True)
     if processes.first:
         run.write_model(model.config, {}, scheme)
+        trainer.save()  # the calibrated ranges: nothing else has them
         write_text(run.training, json.dumps(config.to_dict(), indent=1) + "\n")
     return watched(trainer)
 
@@ -61,7 +62,7 @@ def calibrate_only(source: Path, out: Path, data: Path, scheme: Scheme, console:
     """
     run = _new_run(out)
     model = float_model(source)
-    train, val = read_split(data, "train"), read_split(data, "val")
+    train, val = checked_data(data, join())[:2]
     require_classes(model, train, source)
     model = calibrated(model, train, scheme, console)
     with Progress(console=console, transient=True) as bars:
@@ -103,10 +104,10 @@ def require_classes(model: PASSD, data: DataSet, source: Path) -> None:
 
 def calibrated(model: PASSD, train: DataSet, scheme: Scheme, console: Console) -> PASSD:
     """A quantised copy of a float model with the ranges that the training photos give."""
-    photos = calibration_photos([sample.path for sample in train.samples], scheme)
+    photos = spread_photos(train, scheme.photos)
     if len(photos) < scheme.photos:
-        console.print(f"{train.name} has {len(photos)} photos to calibrate with, not the "
-                      f"{scheme.photos} asked for", highlight=False)  # fmt: skip
+        line = f"{train.name}: {len(photos)} photos to calibrate with, not {scheme.photos}"
+        console.print(line, highlight=False, soft_wrap=True)
     model = quantise(model, scheme)
     with Progress(console=console, transient=True) as bars:
         bar = bars.add_task("calibrating")

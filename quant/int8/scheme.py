@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from edge_passd.errors import BadInput
 
-Calibration = Literal["mse", "minmax"]
+Calibration = Literal["minmax", "mse"]
 CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
 
 
@@ -41,11 +41,13 @@ class Scheme:
     Box coordinates, exp, tanh, softmax and sampling positions are float always.
 
     calibration: "mse" clips where the mean squared error is least, "minmax" never clips.
+    bias_correction: take the mean error that rounded weights cause out of the biases.
     photos: how many of the training split the ranges are taken from.
     keep_float: layers, or groups of them by the start of their names ("backbone.blocks.0").
     """
 
-    calibration: Calibration = "mse"
+    calibration: Calibration = "minmax"
+    bias_correction: bool = True
     photos: int = 256
     keep_float: tuple[str, ...] = ()
 

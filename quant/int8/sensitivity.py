@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from functools import partial
@@ -16,14 +17,16 @@ from edge_passd.detector import Detector
 from edge_passd.errors import BadInput
 from edge_passd.evaluation import evaluate
 from edge_passd.files import read_json, replacing, write_text
-from quant.data.reader import read_split
 from quant.engine import TorchEngine
 from quant.int8.convert import layer_names, quantise
 from quant.int8.grid import ActivationGrid
+from quant.int8.layers import QuantConv
 from quant.int8.run import calibrated, float_model, require_classes
 from quant.int8.scheme import Scheme
 from quant.model import PASSD
 from quant.run_folder import RunFolder
+from quant.training.distributed import join
+from quant.training.train import checked_data
 
 SCHEMA = 1
 FIGURES = ("AP", "AP50", "AP75")
@@ -40,7 +43,7 @@ def rank(source: Path, out: Path, data: Path, scheme: Scheme, console: Console) 
     Raises BadInput as `quant.int8.run.calibrate_only` does.
     """
     model = float_model(source)
-    train, val = read_split(data, "train"), read_split(data, "val")
+    train, val = checked_data(data, join())[:2]
     require_classes(model, train, source)
     whole = calibrated(model, train, scheme, console)
     names = layer_names(model)
@@ -116,17 +119,17 @@ def draw(path: Path, report: dict[str, Any]) -> None:
 
 
 def _only(group: str, model: PASSD, whole: PASSD, names: list[str], scheme: Scheme) -> PASSD:
-    """The model with one group on integers, its ranges those of the whole int8 model."""
+    """The model with one group on integers, as it is in the whole int8 model."""
     if group == NONE:
         return model
     if group == ALL:
         return whole
     others = tuple(n for n in names if group_of(n) != group or scheme.keeps_float(n))
-    part = quantise(model, Scheme(scheme.calibration, scheme.photos, others))
-    grids = {n: m for n, m in whole.named_modules() if isinstance(m, ActivationGrid)}
+    part = quantise(model, dataclasses.replace(scheme, keep_float=others))
     for name, module in part.named_modules():
-        if isinstance(module, ActivationGrid):
-            module.load_state_dict(grids[name].state_dict())
+        # A grid for its range, a convolution for its corrected bias too.
+        if isinstance(module, ActivationGrid) or (isinstance(module, QuantConv) and module.is_int8):
+            module.load_state_dict(whole.get_submodule(name).state_dict())
     return part
 
 

@@ -124,7 +124,7 @@ class Trainer:
             state.step += 1
             watch.step(state, figures)
             if time.monotonic() - self.saved_at > config.save_seconds:
-                self._save()
+                self.save()
         row = self._finish_epoch(size)
         watch.epoch(row)
 
@@ -188,7 +188,7 @@ class Trainer:
         state.epoch, state.batch = state.epoch + 1, 0
         if self.processes.first:
             write_history(self.run, state.history)
-        self._save()
+        self.save()
         self.processes.wait()
         return row
 
@@ -237,7 +237,8 @@ class Trainer:
         for batch in islice(loader(self.train_set, sampler), CALIBRATION_BATCHES):
             self.model(batch.images.to(self.device, memory_format=torch.channels_last))
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint, in the first process."""
         if self.processes.first:
             path = self.run.checkpoint
             save_checkpoint(path, self.state, self.model, self.average, self.optimiser)

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge_passd.errors import BadInput
-from quant.data.reader import read_split
+from edge_passd.samples import DataSet, Sample
+from quant.data.reader import read_split, spread_photos
 
 Document = dict[str, Any]
 
@@ -276,6 +277,26 @@ def test_any_value_in_any_place_is_read_or_refused(
     entry[data.draw(st.sampled_from(sorted(entry)))] = value
     (coco_folder / "train.json").write_text(json.dumps(document))
     is_read_or_refused(coco_folder)
+
+
+@pytest.mark.parametrize("there", [1, 2, 7, 10, 150])
+@pytest.mark.parametrize("asked", [1, 3, 7, 100])
+def test_photos_are_spread_evenly(there: int, asked: int) -> None:
+    nothing = np.zeros(0)
+    samples = [
+        Sample(i, Path(f"{i}.jpg"), 9, 9, nothing, nothing, nothing, nothing) for i in range(there)
+    ]
+    chosen = spread_photos(DataSet("set val", ("cat",), tuple(samples)), asked)
+    places = [int(path.stem) for path in chosen]
+    assert len(places) == min(there, asked)
+    assert places[0] == 0
+    gaps = np.diff([*places, there])  # up to the end, too
+    assert 0 < gaps.min() <= gaps.max() <= gaps.min() + 1
+
+
+def test_nothing_can_be_spread_over_no_photos() -> None:
+    with pytest.raises(BadInput, match="set val: the split has no photos"):
+        spread_photos(DataSet("set val", ("cat",), ()), 5)
 
 
 def test_reading_and_checking_need_no_torch() -> None:

@@ -14,7 +14,7 @@ import onnx
 import pytest
 from rich.console import Console
 
-import quant.export.export as exporting
+import quant.export.formats as formats
 from edge_passd.detector import Detector
 from edge_passd.engines.table import load_engine
 from edge_passd.errors import BadInput
@@ -24,7 +24,7 @@ from edge_passd.photo import read_photo
 from quant.engine import TorchEngine
 from quant.export.export import ExportOptions, export
 from quant.export.graph import round_to_half, to_onnx
-from quant.export.parity import compare
+from quant.export.parity import FLOAT_LIMITS, compare
 from quant.model.config import HEADS
 from quant.run_folder import load_run
 from tests.export.conftest import SIZE, make_run
@@ -34,11 +34,9 @@ def silent() -> Console:
     return Console(file=io.StringIO())
 
 
-@pytest.fixture(scope="module")
-def exported(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    export(ExportOptions(run_folder, path), silent())
-    return path
+@pytest.fixture(scope="session")
+def exported(float_file: Path) -> Path:
+    return float_file
 
 
 def test_file_holds_the_contract(exported: Path) -> None:
@@ -126,8 +124,9 @@ def test_gate_names_output_and_place(
 ) -> None:
     photos = [photo_set / "images" / "coffee.jpg"]
     reference = load_engine(exported, "onnxruntime")
-    assert compare(reference, reference, photos).problem is None
-    problem = compare(reference, Shifted(exported, output, 77, value), photos).problem
+    assert compare(reference, reference, photos, FLOAT_LIMITS).problem is None
+    shifted = Shifted(exported, output, 77, value)
+    problem = compare(reference, shifted, photos, FLOAT_LIMITS).problem
     assert problem is not None
     assert words in problem.replace("0.0199", "0.02").replace("0.0201", "0.02")
     assert "coffee.jpg, default box 77" in problem
@@ -137,7 +136,7 @@ def test_failed_gate_deletes_nothing(
     run_folder: Path, photo_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other, _ = load_run(make_run(tmp_path / "other", photo_set, seed=1))
-    monkeypatch.setattr(exporting, "to_onnx", lambda model: to_onnx(other))
+    monkeypatch.setattr(formats, "to_onnx", lambda model: to_onnx(other))
     output = tmp_path / "model.onnx"
     output.write_text("what stood here before")
     with pytest.raises(BadInput, match="parity gate: onnxruntime: output 'boxes' differs by"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import fake_models
@@ -9,6 +10,10 @@ from media import fill_album
 from skimage import data
 
 from edge_passd.detector import Detector
+
+# tflite-runtime exists for these only; on others there is nothing to test.
+if sys.platform != "linux" or sys.version_info >= (3, 12):
+    collect_ignore = ["test_tflite_runtime.py"]
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +38,15 @@ def coffee() -> np.ndarray:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that scores red, green and blue by their share in the photo."""
     return fake_models.colour_model(tmp_path_factory.mktemp("model") / "colours.onnx")
+
+
+@pytest.fixture(scope="session")
+def tflite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a .tflite file."""
+    pytest.importorskip("litert_torch")
+    path = tmp_path_factory.mktemp("tflite") / "colours.tflite"
+    path.write_bytes(fake_models.colour_tflite())
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Tiny ONNX models whose answers are known by arithmetic."""
+"""Tiny models whose answers are known by arithmetic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_passd.engines.base import INPUT, OUTPUTS
 from edge_passd.model_info import METADATA_KEY, ModelInfo
+from edge_passd.tflite_file import pack, read
 
 SIZE = 64
 COLOURS = ("red", "green", "blue")
@@ -71,3 +73,34 @@ def save(
         helper.set_model_props(model, {METADATA_KEY: info.to_json()})
     onnx.save(model, path)
     return path
+
+
+def colour_tflite(
+    image: str = INPUT,
+    shape: tuple[int, ...] = (1, 3, SIZE, SIZE),
+    outputs: Sequence[str] = OUTPUTS,
+) -> bytes:
+    """What `colour_model` computes, as a .tflite file's content.
+
+    image, shape: name and shape of the input; outputs: their names. Others break the contract.
+    """
+    import torch
+
+    from quant.export.tflite import convert
+
+    eye, fixed = torch.eye(3), torch.from_numpy(COLOUR_BOXES)[None]
+
+    class Colours(torch.nn.Module):
+        def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+            shares = inputs[image].mean((2, 3))[:, :, None] / 255
+            foreground = shares * eye
+            background = 1 - foreground.sum(-1, keepdim=True)
+            scores = torch.cat([background, foreground], 2)
+            return dict(zip(outputs, (fixed + shares * 0, scores), strict=True))
+
+    return pack(convert(Colours().eval(), {image: torch.zeros(shape)}), COLOUR_INFO.to_json())
+
+
+def without_archive(path: Path) -> bytes:
+    """The TFLite model alone, as any other program writes one."""
+    return read(path)[0]
