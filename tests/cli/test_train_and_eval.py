@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
 
-from tests.export.conftest import make_run, photo_set  # noqa: F401  the fixture
-
-
-def edge_passd(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "edge_passd", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"},
-    )
-
-
-def bad(*arguments: object) -> str:
-    """The one line that a bad call ends with."""
-    done = edge_passd(*arguments)
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("edge-passd: ")]
-    assert len(lines) == 1, done.stderr
-    return lines[0]
-
+from tests.cli.calls import bad, edge_passd
+from tests.export.conftest import make_run
 
 SHORT = ("--epochs", 2, "--batch-size", 3, "--input-size", 64, "--freeze-blocks", 8)
 
 
-def test_train_then_eval_then_run(photo_set: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_train_then_eval_then_run(photo_set: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     done = edge_passd("train", "--data", photo_set, "--out", out, *SHORT)
     assert done.returncode == 0, done.stderr
@@ -102,7 +80,7 @@ def other_classes(root: Path) -> None:
     ],
 )
 def test_bad_data_stops_before_training(
-    photo_set: Path,  # noqa: F811
+    photo_set: Path,
     tmp_path: Path,
     spoil: object,
     words: str,
@@ -131,7 +109,7 @@ def test_bad_data_stops_before_training(
     ],
 )
 def test_bad_options_of_train(
-    photo_set: Path,  # noqa: F811
+    photo_set: Path,
     tmp_path: Path,
     arguments: tuple[str, ...],
     words: str,
@@ -141,7 +119,7 @@ def test_bad_options_of_train(
     assert not (tmp_path / "run").exists()
 
 
-def test_bad_input_of_eval(photo_set: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_bad_input_of_eval(photo_set: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", photo_set)
     other = tmp_path / "other"
     shutil.copytree(photo_set, other)
