@@ -34,7 +34,7 @@ def export(run: Path, output: Path, data: Path | None, photos: int, half: bool) 
     """Write a run's best model as .onnx (onnxruntime, OpenVINO) or .tflite, and check it.
 
     The engines must compute what the torch model computes, on real photos: in float boxes within
-    0.01 px, scores within 1e-4, the same detections; in int8 the same up to rounding (90% of the
+    0.01 px, scores within 1e-4, the same detections; in int8 the same up to rounding (85% of the
     detections). Otherwise nothing is replaced. Of an int8 model it says which share of the
     convolutions each engine really runs on integers.
     """

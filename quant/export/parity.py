@@ -56,10 +56,10 @@ INT8_LIMITS = Limits(
     mean_box_error=1.0,
     score_error=0.3,
     mean_score_error=5e-4,
-    floor=0.1,
+    floor=0.3,  # weaker ones win or lose against their neighbours in NMS by noise alone
     same_iou=0.9,
     same_score=0.3,
-    matched=0.9,
+    matched=0.85,
 )
 
 

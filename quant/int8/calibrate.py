@@ -114,7 +114,7 @@ class Histogram:
 
     def see(self, x: Tensor) -> None:
         if self.high > self.low:
-            self.counts += torch.histc(x.float(), BINS, self.low, self.high).numpy()
+            self.counts += torch.histc(x.float(), BINS, self.low, self.high).cpu().numpy()
 
     def least_error_range(self) -> tuple[float, float]:
         """The range, within the extremes, whose grid has the least mean squared error.

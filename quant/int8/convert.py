@@ -53,7 +53,7 @@ def quantise(model: PASSD, scheme: Scheme) -> PASSD:
             model.set_submodule(name, _quantised_conv(layer, name in integer, on_grid))
     if takers[IMAGE] & integer:
         _put_image_on_grid(model)
-    return model
+    return model.to(model.device)  # the new grids, too
 
 
 def layer_names(model: PASSD) -> list[str]:
@@ -91,7 +91,7 @@ def consumers(model: PASSD) -> dict[str, set[str]]:
             module.register_forward_hook(lambda _, x, y, name=name: made(name, y)),
         ]
     size = model.config.input_size
-    model(torch.zeros(1, 3, size, size))
+    model(torch.zeros(1, 3, size, size, device=model.device))
     for handle in handles:
         handle.remove()
     return takers

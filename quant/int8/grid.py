@@ -17,7 +17,7 @@ from quant.int8.scheme import ACTIVATION, WEIGHT
 # A channel whose weights are this small beside the layer's largest is dead: ImageNet's MobileNet
 # has dozens. A step as small as theirs would push the bias, which counts in it, out of int32.
 DEAD = 1e-4
-# The least step of an activation, for a tensor that was always zero; as above.
+# The least step of an activation, for a tensor that was always zero: biases count in it too.
 LEAST_STEP = 1e-6
 
 
@@ -98,7 +98,7 @@ class WeightGrid(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         scale = weight_scale(weight)
-        rounded = (weight / scale).round().clamp(WEIGHT.lowest, WEIGHT.highest) * scale
+        rounded = (weight / scale).round() * scale
         return weight + (rounded - weight).detach()
 
 

@@ -24,7 +24,6 @@ class QuantConv(nn.Module):
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
         self.stride, self.padding, self.groups = conv.stride, conv.padding, conv.groups
-        self.in_channels = conv.in_channels
         self.weight_grid = grid
         self.output = out
 

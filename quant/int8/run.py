@@ -70,8 +70,8 @@ def calibrate_only(source: Path, out: Path, data: Path, scheme: Scheme, console:
         detector = Detector.from_engine(TorchEngine.of(model))
         figures = evaluate(detector, val, lambda done: bars.update(bar, completed=done))
     write_tensors(run.best, model.state_dict(), {})
-    write_text(run.training, json.dumps({"data": str(data)}, indent=1) + "\n")
     run.write_model(model.config, figures, scheme)
+    write_text(run.training, json.dumps({"data": str(data)}, indent=1) + "\n")
     return float(figures["AP"])
 
 

@@ -50,8 +50,8 @@ class PASSD(nn.Module):
         self.propose = None if config.propose == "none" else ProposeHead(len(config.scales))
         self.attend = AttendHead(config)
         # The offsets that the convolutions put out are multiplied by these before use: with them
-        # at the size of SSD's variances all outputs learn at one pace. `absorb_offset_scales`
-        # moves them into the weights, after which they are 1 (spec: no variances).
+        # at the size of SSD's variances all outputs learn at one pace. A saved float model has
+        # them in its weights instead, see `quant.training.scales`.
         self.register_buffer("propose_scale", torch.ones(4), persistent=False)
         self.register_buffer("attend_scale", torch.ones(4), persistent=False)
         self._initialise()

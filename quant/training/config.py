@@ -77,8 +77,6 @@ class TrainConfig:
     def input_size(self, epoch: int, full_size: int) -> int:
         """Size that epoch `epoch` trains at."""
         end = 0.0
-        if sum(share for _, share in self.sizes) > 1 + 1e-6:
-            raise BadInput("sizes: the shares of the epochs add up to more than 1")
         for size, share in self.sizes:
             end += share
             if epoch < round(end * self.epochs):

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import pytest
 
 from edge_passd.detector import Detector
 from edge_passd.files import read_json
+from edge_passd.photo import read_photo
 from quant.run_folder import RunFolder
 from tests.cli.calls import Here, bad, edge_passd
 
@@ -60,7 +60,7 @@ def test_from_a_float_run_to_boxes_on_a_photo(
     detections = json.loads(boxes.read_text())["detections"]
     assert {each["label"] for each in detections} == {"cat"}
     assert len(detections) > 40
-    assert cv2.imread(str(picture)).shape == cv2.imread(str(photo)).shape
+    assert read_photo(picture).shape == read_photo(photo).shape
 
 
 def test_training_on_the_grids(

@@ -18,6 +18,7 @@ from quant.int8.run import calibrate_only
 from quant.int8.scheme import Scheme
 from quant.model import PASSD, ModelConfig
 from quant.model.config import HEADS
+from quant.model.layers import ConvNorm
 from quant.run_folder import RunFolder
 from quant.tensors import write_tensors
 from quant.training.trainer import random_model
@@ -48,7 +49,8 @@ def decided(model: PASSD) -> PASSD:
         model.propose.offsets.bias.view(anchors, 4)[:, 2:] = -1.2
         model.attend.projection.weight.mul_(16)
         model.attend.bias[0, 1] = model.attend.bias[1:, 0] = 6.0
-        layer = model.backbone.blocks[0].pointwise
+        layer = model.get_submodule("backbone.blocks.0.pointwise")
+        assert isinstance(layer, ConvNorm)
         layer.conv.weight[3] *= 1e-12
         layer.norm.bias[3] = 2.0
     return model

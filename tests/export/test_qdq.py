@@ -222,7 +222,7 @@ def convolved(x: np.ndarray, weight: np.ndarray, layer: QuantConv) -> np.ndarray
 
     x: less its zero point, so that the padding is 0.
     """
-    (pad, _), (stride, _) = layer.padding, layer.stride
+    pad, stride = weight.shape[2] // 2, layer.stride[0]
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     windows = sliding_window_view(padded, weight.shape[2:], (2, 3))[:, :, ::stride, ::stride]
     depthwise = layer.groups > 1

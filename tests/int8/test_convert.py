@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,20 @@ def test_a_quantised_model_computes_nearly_the_same(
         error = (mine - theirs).square().mean() / theirs.var()
         assert 0 < error < 0.05
     assert (found.adjusted - wanted.adjusted).abs().mean() < 1
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_gradients_reach_every_weight(
+    precision: torch.dtype, quantised: PASSD, pixels: Tensor
+) -> None:
+    learner = copy.deepcopy(quantised)
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        prediction = learner(pixels)
+    torch.cat([each.flatten() for each in prediction if each is not None]).square().sum().backward()
+    for name, parameter in learner.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
 
 
 @pytest.mark.parametrize(
