@@ -87,6 +87,8 @@ def qat(
         best = training.resume(out)
     elif run is None or data is None:
         raise click.UsageError("RUN and --data DIR are needed (or --resume to go on)")
+    elif ptq and sensitivity:
+        raise click.UsageError("--ptq and --sensitivity are two things; give one of them")
     else:
         scheme = Scheme(calibration, bias_correction, photos, keep_float)
         console = Console(stderr=True)

@@ -53,11 +53,13 @@ def training_progress(
 
 
 def _line(row: dict[str, Any], epochs: int) -> str:
-    line = (
-        f"epoch {row['epoch']:3d}/{epochs}  {row['input_size']} px  loss {row['loss']:6.3f}  "
-        f"positives {row['attend_positives']:5.1f}/image  norm {row['gradient_norm']:5.1f}  "
-        f"{row['images_per_second']:5.1f} images/s"
-    )
+    line = f"epoch {row['epoch']:3d}/{epochs}"
+    if "loss" in row:  # not before the first
+        line += (
+            f"  {row['input_size']} px  loss {row['loss']:6.3f}  positives "
+            f"{row['attend_positives']:5.1f}/image  norm {row['gradient_norm']:5.1f}  "
+            f"{row['images_per_second']:5.1f} images/s"
+        )
     if "AP" in row:
         line += f"  AP {row['AP']:.3f}  AP50 {row['AP50']:.3f}  AP75 {row['AP75']:.3f}"
     return line

@@ -105,6 +105,9 @@ class Trainer:
 
     def train(self, watch: Watch) -> State:
         """Run the remaining epochs. Raises BadInput when the training diverges."""
+        if self.model.scheme is not None and self.processes.first and self.state.step == 0:
+            # A calibrated model is a result already, which the training must beat to be kept.
+            watch.epoch({"epoch": 0, **self._measure(0)})
         while self.state.epoch < self.config.epochs:
             self._epoch(watch)
         return self.state
@@ -182,7 +185,7 @@ class Trainer:
         row: dict[str, Any] = {"epoch": state.epoch + 1, "input_size": size, **means}
         row["images_per_second"] = count * config.batch_size / seconds if seconds else 0.0
         if self.processes.first and self._measures(state.epoch):
-            row |= self._measure()
+            row |= self._measure(state.epoch + 1)
         state.history.append(row)
         state.totals = {}
         state.epoch, state.batch = state.epoch + 1, 0
@@ -196,14 +199,17 @@ class Trainer:
         every = self.config.eval_every
         return (epoch + 1) % every == 0 or epoch + 1 == self.config.epochs
 
-    def _measure(self) -> dict[str, float]:
-        """AP of the averaged weights on val; keeps them as the run's best if they are."""
+    def _measure(self, epoch: int) -> dict[str, float]:
+        """AP of the averaged weights on val; keeps them as the run's best if they are.
+
+        epoch: how many are done.
+        """
         model = self.averaged_model()
         figures = evaluate(Detector.from_engine(TorchEngine.of(model)), self.val)
         if figures["AP"] > self.state.best:
             self.state.best = figures["AP"]
-            write_tensors(self.run.best, model.state_dict(), {"epoch": str(self.state.epoch + 1)})
-            figures = {"epoch": self.state.epoch + 1, **figures}
+            write_tensors(self.run.best, model.state_dict(), {"epoch": str(epoch)})
+            figures = {"epoch": epoch, **figures}
             self.run.write_model(model.config, figures, model.scheme)
         return {k: figures[k] for k in ("AP", "AP50", "AP75")}
 
