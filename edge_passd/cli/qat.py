@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from edge_passd.cli.loop_options import loop_options
+
 EXAMPLES = """
 \b
 Examples:
@@ -39,20 +41,9 @@ Examples:
 @click.option("--epochs", default=12, show_default=True)
 @click.option("--batch-size", default=32, show_default=True, help="Over all processes.")
 @click.option("--lr", "learning_rate", type=float, default=1e-4, show_default=True)
-@click.option(
-    "--freeze-blocks",
-    "frozen_blocks",
-    default=-1,
-    show_default=True,
-    help="Stem and first N; -1 none.",
-)
-@click.option("--ema", type=float, default=0.998, show_default=True, help="Decay; 0 is off.")
 @click.option("--zoom-out", type=float, default=0.3, show_default=True, help="How often, 0-1.")
 @click.option("--zoom-out-max", type=float, default=2.0, show_default=True, help="Largest canvas.")
-@click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), default="auto")
-@click.option("--eval-every", default=1, show_default=True, help="Epochs between measurements.")
-@click.option("--workers", type=int, help="Loader processes; by default as the cores allow.")
-@click.option("--seed", default=0, show_default=True)
+@loop_options
 def qat(
     run: Path | None,
     data: Path | None,

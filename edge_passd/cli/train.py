@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from edge_passd.cli.loop_options import loop_options
+
 EXAMPLES = """
 \b
 Examples:
@@ -43,20 +45,9 @@ DIR holds COCO JSON (train.json, val.json, images/) or a VOC folder
 @click.option("--schedule", type=click.Choice(["cosine", "steps"]), default="cosine")
 @click.option("--warmup-epochs", type=float, default=1.0, show_default=True)
 @click.option("--sizes", default="", help="Progressive resizing: SIZE:SHARE of the epochs, ...")
-@click.option(
-    "--freeze-blocks",
-    "frozen_blocks",
-    default=-1,
-    show_default=True,
-    help="Stem and first N; -1 none.",
-)
-@click.option("--ema", type=float, default=0.998, show_default=True, help="Decay; 0 is off.")
 @click.option("--zoom-out", type=float, default=0.5, show_default=True, help="How often, 0-1.")
 @click.option("--zoom-out-max", type=float, default=4.0, show_default=True, help="Largest canvas.")
-@click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), default="auto")
-@click.option("--eval-every", default=1, show_default=True, help="Epochs between measurements.")
-@click.option("--workers", type=int, help="Loader processes; by default as the cores allow.")
-@click.option("--seed", default=0, show_default=True)
+@loop_options
 def train(  # one parameter for each option
     data: Path | None,
     out: Path,
