@@ -63,12 +63,12 @@ def calibrate(
 @contextmanager
 def watched_inputs(convs: Sequence[QuantConv]) -> Iterator[dict[QuantConv, Tensor]]:
     """While open, gathers what each convolution is given; then its mean, (I,) of each channel."""
-    sums: dict[QuantConv, list[Tensor]] = {conv: [] for conv in convs}
+    photos: dict[QuantConv, list[Tensor]] = {conv: [] for conv in convs}
     means: dict[QuantConv, Tensor] = {}
 
     def see(conv: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(conv, QuantConv)
-        sums[conv].append(inputs[0].mean((2, 3)))
+        photos[conv].append(inputs[0].mean((2, 3)))
 
     handles = [conv.register_forward_pre_hook(see) for conv in convs]
     try:
@@ -76,7 +76,7 @@ def watched_inputs(convs: Sequence[QuantConv]) -> Iterator[dict[QuantConv, Tenso
     finally:
         for handle in handles:
             handle.remove()
-    means |= {conv: torch.cat(seen).mean(0) for conv, seen in sums.items()}
+    means |= {conv: torch.cat(means_of_photos).mean(0) for conv, means_of_photos in photos.items()}
 
 
 def correct_bias(conv: QuantConv, mean_input: Tensor) -> None:

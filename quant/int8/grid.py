@@ -44,7 +44,9 @@ class _Rounded(torch.autograd.Function):
 
 
 class ActivationGrid(nn.Module):
-    """One tensor on u8, asymmetric. Until `set_range` it has no scale and puts out NaN.
+    """One tensor of any shape on u8, asymmetric; float in, float out.
+
+    Until `set_range` it has no scale and puts out NaN.
 
     limits: what the values are clamped to first, (0, 6) for ReLU6. The grid never reaches beyond
     them, so the integers' saturation is the clamp and the exported graph needs no other.
@@ -91,7 +93,7 @@ class ActivationGrid(nn.Module):
 
 
 class WeightGrid(nn.Module):
-    """A convolution's weights on s8, symmetric, one scale for each output channel.
+    """Weights (O, I, k, k) on s8, symmetric, one scale for each output channel; float in and out.
 
     The scale follows the weights: the largest of a channel becomes 127, so nothing is clipped.
     """

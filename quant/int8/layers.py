@@ -11,7 +11,8 @@ from quant.model.passd import Normalise
 
 
 class QuantConv(nn.Module):
-    """A convolution, norm folded, its activation and the grid of its output.
+    """A convolution, norm folded, its activation and the grid of its output, as `ConvNorm`:
+    (B, I, H, W) to (B, O, ceil(H/s), ceil(W/s)), float values of u8 grids in and out.
 
     The bias stays float here; the exported graph holds it as int32 in steps of input scale times
     weight scale, far below a step of the output.
@@ -41,7 +42,10 @@ class QuantConv(nn.Module):
 
 
 class QuantMerge(nn.Module):
-    """The pyramid's upsample and add; the upsampled map keeps the grid of the coarse one."""
+    """The pyramid's upsample and add, see `Merge`: two (B, 256, H, W) to one on a grid of its own.
+
+    The upsampled map keeps the grid of the coarse one.
+    """
 
     def __init__(self, merge: Merge, output: ActivationGrid) -> None:
         super().__init__()
@@ -54,6 +58,8 @@ class QuantMerge(nn.Module):
 
 class ImageGrid(nn.Module):
     """Pixels as the integers they are: u8 with the normalisation as its scale and zero point.
+
+    (B, 3, S, S) RGB 0-255 of any dtype to float32 of the same shape.
 
     Nothing is lost: pixel p stands for (p - zero_point) * scale. The scale and zero point are one
     for all channels; `quant.int8.convert` moves the rest of the normalisation into the stem.
