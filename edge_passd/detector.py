@@ -23,7 +23,8 @@ from edge_passd.preprocess import Placement, to_input, to_photo
 class Detector:
     """A model with its pre- and post-processing.
 
-    model: an .onnx or .tflite file or a run folder; None is the model that ships with the package.
+    model: an .onnx or .tflite file, a .passd bundle or a run folder; None is the model that ships
+    with the package.
     engine: a name in `engines.table.ENGINES`, or "auto", the first installed that takes the model.
     threads: of the computation; None leaves the choice to the engine.
     soft_nms: overlapping boxes lose score instead of being dropped.

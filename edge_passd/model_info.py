@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edge_passd.errors import BadInput
+from edge_passd.fields import COUNT, FRACTION, OBJECT, TEXT, Field, JsonText, is_count, is_text
 
 METADATA_KEY = "edge_passd"
 SCHEMA = 1
@@ -47,16 +48,14 @@ class ModelInfo:
                 f"not an edge-passd model: {where} lacks the metadata key {METADATA_KEY!r}; "
                 "export one with `edge-passd export`"
             )
-        values = _parse(text, where)
-        for name, (is_good, wanted) in _FIELDS.items():
-            if name not in values:
-                raise BadInput(f"{where}: broken metadata: {name!r} is missing; export it again")
-            if not is_good(values[name]):
-                raise BadInput(
-                    f"{where}: broken metadata: {name!r} must be {wanted}, "
-                    f"not {json.dumps(values[name])[:60]}; export it again"
-                )
-        known = {name: values[name] for name in _FIELDS}
+        metadata = JsonText(text, f"{where}: broken metadata", "export it again")
+        values = metadata.values()
+        if values.get("schema") != SCHEMA:
+            raise BadInput(
+                f"{where}: metadata schema {json.dumps(values.get('schema'))}, this edge-passd "
+                f"reads {SCHEMA}; export the model again or install the matching edge-passd"
+            )
+        known = metadata.fields(values, _FIELDS)
         return cls(**{**known, "classes": tuple(known["classes"])})
 
     def to_json(self) -> str:
@@ -64,50 +63,23 @@ class ModelInfo:
         return json.dumps({"schema": SCHEMA, **asdict(self)}, ensure_ascii=False)
 
 
-def _parse(text: str, where: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise BadInput(f"{where}: broken metadata: {error}; export it again") from None
-    if not isinstance(values, dict):
-        raise BadInput(f"{where}: broken metadata: not a JSON object; export it again")
-    if values.get("schema") != SCHEMA:
-        raise BadInput(
-            f"{where}: metadata schema {json.dumps(values.get('schema'))}, this edge-passd reads "
-            f"{SCHEMA}; export the model again or install the matching edge-passd"
-        )
-    return values
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value > 0  # bool is an int too, and no count
-
-
-def _is_fraction(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value <= 1
-
-
 def _are_classes(value: Any) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(_is_text(name) for name in value)
+        and all(map(is_text, value))
         and len(set(value)) == len(value)
     )
 
 
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (_is_text, "a name"),
-    "classes": (_are_classes, "a list of different names"),
-    "input_size": (_is_count, "a positive number of pixels"),
-    "resize": (lambda value: value in RESIZES, f"one of {', '.join(RESIZES)}"),
-    "score_threshold": (_is_fraction, "a number from 0 to 1"),
-    "max_detections": (_is_count, "a positive whole number"),
-    "nms_iou": (_is_fraction, "a number from 0 to 1"),
-    "precision": (_is_text, "a name"),
-    "training": (lambda value: isinstance(value, dict), "an object"),
+_FIELDS = {
+    "name": TEXT,
+    "classes": Field(_are_classes, "a list of different names"),
+    "input_size": Field(is_count, "a positive number of pixels"),
+    "resize": Field(lambda value: value in RESIZES, f"one of {', '.join(RESIZES)}"),
+    "score_threshold": FRACTION,
+    "max_detections": COUNT,
+    "nms_iou": FRACTION,
+    "precision": TEXT,
+    "training": OBJECT,
 }

@@ -11,8 +11,6 @@ there already in --out is used again. Keep the machine quiet meanwhile.
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from datetime import date
 from pathlib import Path
@@ -23,6 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from bench.page import processor, replace_between
 from edge_passd.detector import Detector
 from edge_passd.engines.base import Engine
 from edge_passd.engines.table import load_engine
@@ -75,7 +74,7 @@ def main(float_run: Path, int8_run: Path, data: Path, out: Path, rounds: int, pa
     latency = _latencies(files, val, rounds, console)
     result = {
         "date": date.today().isoformat(),
-        "processor": _processor(),
+        "processor": processor(),
         "data": val.name,
         "images": len(val.samples),
         "timings": 3 * rounds,
@@ -90,9 +89,7 @@ def main(float_run: Path, int8_run: Path, data: Path, out: Path, rounds: int, pa
         ],
     }
     write_text(page.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    write_text(page, f"{before}{BEGIN}\n\n{tables(result)}\n{END}{after}")
+    replace_between(page, BEGIN, END, tables(result))
     click.echo(tables(result))
 
 
@@ -167,13 +164,6 @@ def _latencies(
     for (name, key), seconds in samples.items():
         result[name][key] = [float(v) for v in np.percentile(seconds, [10, 50, 90]) * 1e3]
     return result
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores"
-    return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

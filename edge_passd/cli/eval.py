@@ -39,8 +39,8 @@ def evaluate(
 ) -> None:
     """Measure a model's accuracy: COCO AP and VOC mAP, in all and per class.
 
-    MODEL is an .onnx or .tflite file or a run folder; without one, the model that ships with the
-    package.
+    MODEL is an .onnx or .tflite file, a .passd bundle or a run folder; without one, the model that
+    ships with the package.
     It is measured through the same detector that `run` uses.
     """
     from rich.console import Console

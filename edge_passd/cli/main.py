@@ -31,6 +31,7 @@ COMMANDS = {
     "export": CommandRow("edge_passd.cli.export:export", "Write a trained model as ONNX."),
     "eval": CommandRow("edge_passd.cli.eval:evaluate", "Measure a model's accuracy."),
     "run": CommandRow("edge_passd.cli.run:run", "Detect in photos, videos, streams and cameras."),
+    "inspect": CommandRow("edge_passd.cli.inspect:inspect", "Show what is in a compiled bundle."),
 }
 
 # What a workstation's commands need and a board does not have; the extra that brings it.

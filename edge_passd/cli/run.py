@@ -51,8 +51,8 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
 def run(source: str | None, camera: int | None, **options: Any) -> None:
     """Detect in photos, videos, streams and cameras.
 
-    MODEL is an .onnx or .tflite file or a run folder; without one, the model that ships with the
-    package.
+    MODEL is an .onnx or .tflite file, a .passd bundle or a run folder; without one, the model that
+    ships with the package.
     """
     if (source is None) == (camera is None):
         raise click.UsageError("give either --source or --camera")

@@ -14,6 +14,7 @@ AUTO = "auto"
 RUN_FOLDER = "a run folder"
 ONNX = (".onnx",)
 TFLITE = (".tflite",)
+BUNDLE = (".passd",)
 
 _HERE = "edge_passd.engines"
 
@@ -22,7 +23,8 @@ _HERE = "edge_passd.engines"
 class EngineRow:
     """target: "module:Class". takes: file suffixes, or RUN_FOLDER.
 
-    libraries: modules of which it needs one. extra: of this package, the one that installs it.
+    libraries: modules of which it needs one; none for an engine that a model brings along.
+    extra: of this package, the one that installs it.
     """
 
     target: str
@@ -34,6 +36,11 @@ class EngineRow:
     def library(self) -> str | None:
         """The first of `libraries` that is installed."""
         return next(filter(find_spec, self.libraries), None)
+
+    @property
+    def installed(self) -> bool:
+        """Whether it has all that it needs."""
+        return not self.libraries or self.library is not None
 
 
 # In the order in which "auto" tries them.
@@ -55,6 +62,7 @@ ENGINES = {
             ("ai_edge_litert", "tflite_runtime"),
             "tflite",
         ),
+        ("tvm", f"{_HERE}.tvm:TvmEngine", BUNDLE, (), "targets"),
         ("torch", "quant.engine:TorchEngine", (RUN_FOLDER,), ("torch",), "quant"),
     )
 }
@@ -90,7 +98,7 @@ def choose(path: Path, name: str = AUTO) -> str:
         )
     candidates = takers if name == AUTO else [name]
     for each in candidates:
-        if ENGINES[each].library:
+        if ENGINES[each].installed:
             return each
     commands = " or ".join(
         f'pip install "edge-passd[{ENGINES[each].extra}]"' for each in candidates

@@ -15,11 +15,11 @@ from edge_passd.engines.table import ENGINES, load_engine
 from edge_passd.errors import BadInput
 from edge_passd.files import read_json, replacing, require_writable
 from edge_passd.model_info import ModelInfo
+from edge_passd.parity import FLOAT_LIMITS, INT8_LIMITS, Parity, compare
 from quant.data.reader import read_split, spread_photos
 from quant.engine import TorchEngine, model_info
 from quant.export.formats import FORMATS, HALF_ONNX, ONNX, Format
 from quant.export.graph import round_to_half
-from quant.export.parity import FLOAT_LIMITS, INT8_LIMITS, Parity, compare
 from quant.export.share import IntegerShare, integer_share
 from quant.run_folder import RunFolder, load_run
 
@@ -42,7 +42,7 @@ def export(options: ExportOptions, console: Console) -> ModelInfo:
     """Write the file and return what it says about itself.
 
     Every installed engine that runs such a file must compute what the torch model computes, an
-    int8 file what the fake-quantised model computes, within `quant.export.parity`'s limits.
+    int8 file what the fake-quantised model computes, within `edge_passd.parity`'s limits.
     Raises BadInput when the run cannot be used, no engine is there to check with, or the gate
     fails: then what stood at `output` stays, and the failed file is kept beside it.
     """

@@ -14,9 +14,9 @@ from edge_passd.detector import Detector
 from edge_passd.errors import BadInput
 from edge_passd.files import read_json
 from edge_passd.model_info import METADATA_KEY
+from edge_passd.parity import INT8_LIMITS
 from quant.export import formats
 from quant.export.export import ExportOptions, export
-from quant.export.parity import INT8_LIMITS
 from quant.tensors import read_tensors
 from tests.export.conftest import INT8_SIZE
 from tests.export.test_share import multiply_adds

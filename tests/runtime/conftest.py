@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import fake_bundles
 import fake_models
 import numpy as np
 import pytest
@@ -47,6 +48,13 @@ def tflite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tflite") / "colours.tflite"
     path.write_bytes(fake_models.colour_tflite())
     return path
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a .passd bundle."""
+    pytest.importorskip("tvm")
+    return fake_bundles.colour_bundle(tmp_path_factory.mktemp("bundle") / "colours.passd")
 
 
 @pytest.fixture(scope="session")

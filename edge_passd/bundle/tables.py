@@ -1,0 +1,117 @@
+"""A bundle's manifest as tables for people: what `edge-passd inspect` shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edge_passd.bundle.manifest import Manifest, Plan
+
+TOP = 15  # operators, unless all are asked for
+DIGEST_DIGITS = 16  # of a sha256, enough to tell files apart
+
+
+def show(manifest: Manifest, path: Path, console: Console, every_operator: bool = False) -> None:
+    """Print identity, files, parity and operators of the bundle at `path`."""
+    console.print(_pairs(path.name, _identity(manifest)))
+    training = manifest.model.training
+    if training:
+        console.print(_pairs("training", training.items()))
+    files = [
+        {"file": name, "MB": each.bytes / 1e6, "sha256": each.sha256[:DIGEST_DIGITS]}
+        for name, each in manifest.files.items()
+    ]
+    console.print(_rows("files", files))
+    if manifest.parity:
+        console.print(_rows("parity with the model it was compiled from", manifest.parity))
+    if manifest.operators:
+        console.print(_operators(manifest.operators, every_operator))
+
+
+def _identity(manifest: Manifest) -> Iterable[tuple[str, Any]]:
+    model, target, plan = manifest.model, manifest.target, manifest.plan
+    yield "model", model.name
+    yield "classes", ", ".join(model.classes)
+    yield "input", f"{model.input_size} x {model.input_size} pixels, {model.resize}"
+    yield "boxes", plan.boxes
+    yield "precision", _precision(manifest)
+    yield "score threshold", model.score_threshold
+    yield "at most", f"{model.max_detections} detections, NMS at IoU {model.nms_iou}"
+    yield "target", f"{target.kind}: {target.board}"
+    yield "compiled for", f"{target.cpu}, {target.triple}"
+    yield "needs", " ".join((target.machine, *target.features))
+    yield "working memory", f"{_working_bytes(manifest) / 1e6:.1f} MB"
+    yield "runtime", _runtime(plan)
+    yield from manifest.compiler.items()
+
+
+def _precision(manifest: Manifest) -> str:
+    if manifest.int8_share is None:
+        return manifest.precision
+    return f"{manifest.precision}, {manifest.int8_share:.1%} of the multiplications on integers"
+
+
+def _working_bytes(manifest: Manifest) -> int:
+    """The constants are copied once, to where they are aligned."""
+    return manifest.plan.workspace_bytes + manifest.files[manifest.plan.constants].bytes
+
+
+def _runtime(plan: Plan) -> str:
+    if plan.runtime:
+        return "in the bundle"
+    return 'not in the bundle: pip install "edge-passd[targets]"'
+
+
+def _operators(operators: Sequence[Mapping[str, Any]], every: bool) -> Table:
+    total = sum(each["macs"] for each in operators) or 1
+    shown = sorted(operators, key=lambda each: -each["macs"])[: None if every else TOP]
+    rows = [
+        {
+            "operator": each["name"],
+            "kind": each["kind"],
+            "MMAC": each["macs"] / 1e6,
+            "share": f"{each['macs'] / total:.1%}",
+            **{key: each[key] for key in each if key not in ("name", "kind", "macs")},
+        }
+        for each in shown
+    ]
+    left = len(operators) - len(shown)
+    table = _rows(f"operators: {len(operators)}, {total / 1e6:,.1f} MMAC a photo", rows)
+    table.caption = f"{left} smaller ones; --all shows them" if left else None
+    return table
+
+
+def _pairs(title: str, pairs: Iterable[tuple[str, Any]]) -> Table:
+    table = Table(title=_text(title), show_header=False)
+    for key, value in pairs:
+        table.add_row(_text(key), _text(value))
+    return table
+
+
+def _rows(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row for each object, one column for each key that any of them has."""
+    table = Table(title=_text(title))
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    for key in keys:
+        numbers = all(type(row.get(key, 0)) in (int, float) for row in rows)
+        table.add_column(_text(key), justify="right" if numbers else "left")
+    for row in rows:
+        table.add_row(*(_text(row.get(key, "-")) for key in keys))
+    return table
+
+
+def _text(value: Any) -> Text:
+    """A cell; what a terminal would take for a command is made visible."""
+    if isinstance(value, float):
+        shown = f"{value:.4g}"
+    elif isinstance(value, str):
+        shown = value
+    else:
+        shown = json.dumps(value, ensure_ascii=False)
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown))

@@ -1,0 +1,104 @@
+"""The micro-kernel of every convolution: a few pixels times a few vectors of outputs.
+
+Accumulators stay in registers over the whole of K, which for an implicit GEMM is a few segments
+that lie apart in the input (the three rows under a 3x3 window), each contiguous because its pixels
+and channels are neighbours in NHWC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tvm.ir import Expr
+from tvm.tirx.script.builder import ir as T
+
+from targets.isa.arithmetic import Arithmetic
+from targets.operators.emit import Index, constant, load, store
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """The K axis: `segments` of `length` elements (a multiple of the depth), `stride` apart."""
+
+    segments: int
+    length: int
+    stride: int
+
+    @property
+    def size(self) -> int:
+        return self.segments * self.length
+
+
+class Registers:
+    """A block of accumulators: `rows` pixels by `vectors` of outputs.
+
+    A buffer each, as TVM puts only small ones on the stack, from where LLVM lifts them.
+    """
+
+    def __init__(self, arithmetic: Arithmetic, rows: int, vectors: int) -> None:
+        self.rows, self.vectors, self.lanes = rows, vectors, arithmetic.lanes
+        self._buffers = [
+            T.alloc_buffer((arithmetic.lanes,), arithmetic.accumulator, scope="local")
+            for _ in range(rows * vectors)
+        ]
+
+    def __getitem__(self, at: tuple[int, int]) -> Expr:
+        return load(self._buffers[at[0] * self.vectors + at[1]], 0, self.lanes)
+
+    def __setitem__(self, at: tuple[int, int], value: Expr) -> None:
+        store(self._buffers[at[0] * self.vectors + at[1]], 0, value, self.lanes)
+
+
+def start(registers: Registers, bias: Expr, at: Index) -> None:
+    """Every row starts at the bias of its outputs."""
+    for vector in range(registers.vectors):
+        value = T.Bind(load(bias, at + vector * registers.lanes, registers.lanes))
+        for row in range(registers.rows):
+            registers[row, vector] = value
+
+
+def accumulate(
+    arithmetic: Arithmetic,
+    registers: Registers,
+    x: Expr,
+    rows: Sequence[Index],
+    w: Expr,
+    panel: Index,
+    reduction: Reduction,
+) -> None:
+    """registers += rows of x times the panel of packed weights that begins at `panel`.
+
+    rows: index in x of the first element of each row.
+    """
+    depth, width = arithmetic.depth, registers.vectors * arithmetic.lanes * arithmetic.depth
+    groups, per_step = reduction.length // depth, arithmetic.step // depth
+
+    def step(segment: Index, group: Index, count: int) -> None:
+        """`count` groups of K, of one load from every row."""
+        offset = segment * reduction.stride + group * depth
+        loaded = [arithmetic.load_row(x, row + offset) for row in rows]
+        for each in range(count):
+            at = panel + (segment * groups + group + each) * width
+            weights = [
+                arithmetic.load_weights(w, at + v * arithmetic.lanes * depth)
+                for v in range(registers.vectors)
+            ]
+            for r, row in enumerate(loaded):
+                operand = arithmetic.operand(row, each)
+                for v, weight in enumerate(weights):
+                    registers[r, v] = arithmetic.dot(registers[r, v], operand, weight)
+
+    def segment_of(segment: Index) -> None:
+        whole, rest = divmod(groups, per_step)
+        if whole:
+            with T.serial(whole) as i:
+                step(segment, i * per_step, per_step)
+        if rest:
+            step(segment, constant(whole * per_step), rest)
+
+    if reduction.segments == 1:
+        segment_of(constant(0))
+    else:
+        with T.serial(reduction.segments) as segment:
+            segment_of(segment)
