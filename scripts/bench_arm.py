@@ -22,7 +22,7 @@ from rich.progress import track
 from arm.emulator import CPUS, cannot_count
 from arm.measure import Cost, cost
 from arm.sizes import board_sizes
-from arm.tables import by_function, comparison, sizes
+from arm.tables import by_operator, comparison, sizes
 from edge_passd.errors import BadInput
 from edge_passd.files import write_text
 
@@ -73,7 +73,6 @@ def _record(cost: Cost) -> dict[str, Any]:
         "classes": len(cost.model.classes) + 1,
         "input_size": cost.model.input_size,
         "executed": cost.executed,
-        "functions": cost.functions,
         "operators": cost.operators,
     }
 
@@ -81,7 +80,7 @@ def _record(cost: Cost) -> dict[str, Any]:
 def _tables(result: dict[str, Any]) -> Iterator[str]:
     if result["models"]:
         yield comparison(result["models"], result["cpu"])
-    yield from (by_function(each) for each in result["models"] if each["functions"])
+    yield from (by_operator(each) for each in result["models"] if each["operators"])
     if result["bytes"]:
         yield sizes(result["bytes"])
 

@@ -7,12 +7,27 @@ from collections.abc import Callable
 import tvm
 from tvm import tirx
 
+from targets.board import Board
+
 _PIPELINE = "edge_passd"
 
 
 def build(module: tvm.IRModule, target: tvm.target.Target) -> tvm.runtime.Module:
     """Host code for every function of the module."""
     return tirx.build(module, target, pipeline=_PIPELINE)
+
+
+def llvm_target(board: Board) -> tvm.target.Target:
+    """The board's processor in TVM's words."""
+    return tvm.target.Target(
+        {
+            "kind": "llvm",
+            "mtriple": board.triple,
+            "mcpu": board.cpu,
+            "mattr": list(board.attributes),
+            "num-cores": board.cores,
+        }
+    )
 
 
 _CPU = 1  # DLPack's kDLCPU

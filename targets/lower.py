@@ -75,9 +75,7 @@ def _arrays(layer: Layer, arithmetic: Arithmetic, tiles: Tiles) -> Mapping[str, 
     return {}
 
 
-def _function(
-    layer: Layer, arithmetic: Arithmetic, tiles: Tiles, graph: Graph
-) -> tirx.PrimFunc:
+def _function(layer: Layer, arithmetic: Arithmetic, tiles: Tiles, graph: Graph) -> tirx.PrimFunc:
     if isinstance(layer, Image):
         return image.image(layer, arithmetic)
     if isinstance(layer, Merge):

@@ -30,9 +30,26 @@ def choose_board(target: str, board: str | None) -> Board:
     """
     module = cast(Target, import_module(TARGETS[target]))
     here = this_machine()
-    same = here.architecture == module.MACHINE
+    same = here.machine == module.MACHINE
     if board == NATIVE and not same:
-        raise BadInput(f"this machine is {here.architecture}, so it has no native {target} board")
+        raise BadInput(f"this machine is {here.machine}, so it has no native {target} board")
     if board == NATIVE or (board is None and same):
         return module.native(here.features or frozenset())
     return find_board(module.BOARDS, board or module.DEFAULT)
+
+
+def native_board() -> Board:
+    """This machine's preset. Raises BadInput on one that no target has."""
+    machine = this_machine().machine
+    for target, name in TARGETS.items():
+        if machine == cast(Target, import_module(name)).MACHINE:
+            return choose_board(target, NATIVE)
+    raise BadInput(f"no target for this machine, {machine}")
+
+
+def board_named(name: str) -> Board:
+    """The preset of that name, of whatever target. Raises BadInput that lists them."""
+    if name == NATIVE:
+        return native_board()
+    modules = [cast(Target, import_module(each)) for each in TARGETS.values()]
+    return find_board({k: board for each in modules for k, board in each.BOARDS.items()}, name)

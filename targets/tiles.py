@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
 
+from edge_passd.files import write_text
+from targets.board import Board
 from targets.graph import Convolution
+from targets.isa.arithmetic import Arithmetic
+
+FOLDER = Path(__file__).parent / "tiles"
 
 
 @dataclass(frozen=True)
@@ -21,33 +28,61 @@ class Tile:
     by_output: bool = False
 
 
+FEW = 8  # tiles of pixels, with which threads share the outputs instead
+
+
 @dataclass(frozen=True)
 class Tiles:
-    """Of one CPU and precision: `best` by shape, else one of the defaults.
+    """Of one processor and precision. best: by `shape_of`; other shapes get a sane default."""
 
-    narrow: for fewer vectors of outputs than `wide.vectors`. depthwise: pixels at once.
-    """
-
-    wide: Tile
-    narrow: Tile
-    depthwise: int
-    lanes: int
+    arithmetic: Arithmetic
     best: Mapping[str, Tile] = field(default_factory=dict)
 
     def of(self, layer: Convolution) -> Tile:
+        return self.best.get(shape_of(layer)) or self.default(layer)
+
+    def default(self, layer: Convolution) -> Tile:
+        """Accumulators that fill the registers, in one row if a vector holds all outputs."""
         if layer.depthwise:
-            return Tile(self.depthwise, 1)
-        if found := self.best.get(shape_of(layer)):
-            return found
+            return Tile(self.arithmetic.pixels, 1)
+        rows, vectors = self.arithmetic.tile
+        if layer.output.channels <= self.arithmetic.lanes:
+            rows, vectors = 2 * rows, 1
         pixels = layer.output.height * layer.output.width
-        narrow = layer.output.channels <= self.lanes * (self.wide.vectors - 1)
-        tile = self.narrow if narrow else self.wide
-        few = pixels <= 8 * tile.rows
-        return Tile(tile.rows, tile.vectors, tile.chunks, few)
+        return Tile(rows, vectors, by_output=pixels <= FEW * rows)
+
+
+def tiles_of(board: Board, precision: str) -> Tiles:
+    """What scripts/tune found for the board's processor, defaults for the rest."""
+    path = path_of(board)
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    best = {shape: Tile(*tile) for shape, tile in found.get(precision, {}).items()}
+    return Tiles(board.arithmetic_of(precision), best)
+
+
+def save_tiles(board: Board, precision: str, best: Mapping[str, Tile]) -> Path:
+    """Replace what is kept for the board's processor in that precision, but for other shapes."""
+    path = path_of(board)
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = found.get(precision, {})
+    found[precision] = {**kept, **{shape: astuple(tile) for shape, tile in best.items()}}
+    parts = [
+        f"{json.dumps(each)}: {{\n"
+        + ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(tiles.items()))
+        + "\n}"
+        for each, tiles in sorted(found.items())
+    ]
+    write_text(path, "{" + ",\n".join(parts) + "}\n")
+    return path
+
+
+def path_of(board: Board) -> Path:
+    """The file of a processor: boards with the same one share it."""
+    return FOLDER / f"{board.cpu}.json"
 
 
 def shape_of(layer: Convolution) -> str:
-    """What a tile depends on, as a key."""
+    """What a tile depends on, as a key; a depthwise convolution has one input for each output."""
     height, width = layer.output.height, layer.output.width
     outputs, channels = layer.weights.shape[:2]
     return f"{height}x{width} k{layer.kernel} s{layer.stride} {channels}-{outputs}"

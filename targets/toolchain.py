@@ -30,9 +30,7 @@ def find_linker(machine: str) -> str:
     else:
         command, package = _CROSS[machine]
     if shutil.which(command) is None:
-        raise BadInput(
-            f"no {command}, which links for {machine}: sudo apt-get install {package}"
-        )
+        raise BadInput(f"no {command}, which links for {machine}: sudo apt-get install {package}")
     return command
 
 

@@ -31,7 +31,14 @@ def show(manifest: Manifest, path: Path, console: Console, every_operator: bool 
     if manifest.parity:
         console.print(_rows("parity with the model it was compiled from", manifest.parity))
     if manifest.operators:
-        console.print(_operators(manifest.operators, every_operator))
+        show_operators(manifest.operators, console, every_operator)
+
+
+def show_operators(
+    operators: Sequence[Mapping[str, Any]], console: Console, every: bool = False
+) -> None:
+    """Print the largest ones, or all."""
+    console.print(_operators(operators, every))
 
 
 def _identity(manifest: Manifest) -> Iterable[tuple[str, Any]]:

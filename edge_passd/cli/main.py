@@ -29,6 +29,7 @@ COMMANDS = {
     "train": CommandRow("edge_passd.cli.train:train", "Train a detector on your photos."),
     "qat": CommandRow("edge_passd.cli.qat:qat", "Make a trained model int8."),
     "export": CommandRow("edge_passd.cli.export:export", "Write a trained model as ONNX."),
+    "compile": CommandRow("edge_passd.cli.compile:compile_command", "Compile a model for a board."),
     "eval": CommandRow("edge_passd.cli.eval:evaluate", "Measure a model's accuracy."),
     "run": CommandRow("edge_passd.cli.run:run", "Detect in photos, videos, streams and cameras."),
     "inspect": CommandRow("edge_passd.cli.inspect:inspect", "Show what is in a compiled bundle."),
@@ -41,6 +42,7 @@ LIBRARIES = {
     "onnx": "quant",
     "onnxscript": "quant",
     "litert_torch": "tflite-export",
+    "tvm": "targets",
 }
 
 

@@ -30,23 +30,28 @@ def comparison(costs: Sequence[Mapping[str, Any]], cpu: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def by_function(cost: Mapping[str, Any], rows: int = 40) -> str:
-    """Where the instructions of a bundle go: its dearest functions, the rest and all."""
-    macs = {each["name"]: each["macs"] for each in cost["operators"]}
+def by_operator(cost: Mapping[str, Any]) -> str:
+    """Where the instructions of a bundle go, the dearest operator first."""
     lines = [
-        f"{cost['file']}: executed instructions by function, in millions.",
+        f"{cost['file']}: executed instructions by operator, in millions.",
         "",
-        "| function | instructions | share | MAC, millions | MAC each instruction |",
-        "|---|---:|---:|---:|---:|",
+        "| operator | kind | instructions | share | MAC, millions | MAC each instruction |",
+        "|---|---|---:|---:|---:|---:|",
     ]
-    functions = list(cost["functions"].items())
-    for name, executed in functions[:rows]:
-        lines.append(_row(name, executed, cost["executed"], macs.get(name)))
-    if rest := sum(executed for _, executed in functions[rows:]):
-        lines.append(_row(f"{len(functions) - rows} more", rest, cost["executed"], None))
-    inside = sum(executed for _, executed in functions)
-    lines.append(_row("outside the library", cost["executed"] - inside, cost["executed"], None))
-    lines.append(_row("all", cost["executed"], cost["executed"], sum(macs.values())))
+    operators = sorted(cost["operators"], key=lambda each: -each["executed"])
+    rest = cost["executed"] - sum(each["executed"] for each in operators)
+    macs = sum(each["macs"] for each in operators)
+    for each in (
+        *operators,
+        {"name": "outside of them", "kind": "", "executed": rest, "macs": 0},
+        {"name": "all", "kind": "", "executed": cost["executed"], "macs": macs},
+    ):
+        cells = [each["name"], each["kind"], f"{each['executed'] / _MILLION:,.2f}"]
+        cells += [f"{each['executed'] / cost['executed']:.1%}"]
+        has_macs = each["macs"] and each["executed"] > 0
+        cells += [f"{each['macs'] / _MILLION:,.1f}" if has_macs else ""]
+        cells += [f"{each['macs'] / each['executed']:.1f}" if has_macs else ""]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -55,12 +60,6 @@ def sizes(bytes_of: Mapping[str, int]) -> str:
     lines = ["| on the board | MB |", "|---|---:|"]
     lines += [f"| {name} | {size / _MILLION:,.0f} |" for name, size in bytes_of.items()]
     return "\n".join(lines) + "\n"
-
-
-def _row(name: str, executed: int, of: int, macs: int | None) -> str:
-    cells = [name, f"{executed / _MILLION:,.2f}", f"{executed / of:.1%}"]
-    cells += [f"{macs / _MILLION:,.1f}", f"{macs / executed:.1f}"] if macs else ["", ""]
-    return "| " + " | ".join(cells) + " |"
 
 
 def _kind(cost: Mapping[str, Any]) -> tuple[int, int, str]:

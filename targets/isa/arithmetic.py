@@ -23,7 +23,8 @@ class Arithmetic(ABC):
     lanes: accumulators in a vector. depth: elements of K that one dot folds. step: elements of a
     row that are loaded at once. stored: dtype of activations in memory; weight, accumulator:
     dtypes. shift: what is added to an ONNX activation (u8) to store it. wide: channels that the
-    depthwise operator handles at once.
+    depthwise operator handles at once. tile: rows and vectors of a micro-kernel that fill the
+    registers, of which there are `registers`. pixels: that the depthwise operator handles at once.
     """
 
     lanes: ClassVar[int]
@@ -33,6 +34,9 @@ class Arithmetic(ABC):
     weight: ClassVar[str]
     accumulator: ClassVar[str]
     wide: ClassVar[int]
+    registers: ClassVar[int]
+    tile: ClassVar[tuple[int, int]]
+    pixels: ClassVar[int]
     shift: ClassVar[int] = 0
 
     @property

@@ -27,6 +27,9 @@ class Avx2Float(FloatArithmetic):
     """fp32."""
 
     lanes = 8
+    registers = 16
+    tile = (5, 2)
+    pixels = 3
     wide = 8
 
 
@@ -39,6 +42,9 @@ class Avx2Int8(Arithmetic):
     stored = "int16"
     weight = "int16"
     accumulator = "int32"
+    registers = 16
+    tile = (5, 2)
+    pixels = 3
     wide = 8
 
     def load_row(self, x: Expr, at: Expr) -> Any:

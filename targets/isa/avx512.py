@@ -16,6 +16,9 @@ class Avx512Float(FloatArithmetic):
     """fp32."""
 
     lanes = 16
+    registers = 32
+    tile = (10, 2)
+    pixels = 5
     wide = 16
 
 
@@ -28,6 +31,9 @@ class Avx512Vnni(Arithmetic):
     stored = "uint8"
     weight = "int8"
     accumulator = "int32"
+    registers = 32
+    tile = (10, 2)
+    pixels = 5
     wide = 16
 
     def load_row(self, x: Expr, at: Expr) -> Any:

@@ -22,6 +22,9 @@ class NeonFloat(FloatArithmetic):
     lanes = 4
     step = 4
     wide = 4
+    registers = 32
+    tile = (5, 4)
+    pixels = 4
 
     def load_row(self, x: Expr, at: Expr) -> Any:
         return bind(load(x, at, 4))
@@ -38,6 +41,9 @@ class _NeonInt8(Arithmetic):
     accumulator = "int32"
     shift = -128
     wide = 8
+    registers = 32
+    tile = (5, 4)
+    pixels = 4
 
     def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
         rounded = [

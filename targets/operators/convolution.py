@@ -12,7 +12,7 @@ from tvm.tirx.script.builder import ir as T
 
 from targets.graph import Convolution
 from targets.isa.arithmetic import Arithmetic
-from targets.layout import Layout, flat, layout_of, stored_zero
+from targets.layout import flat, layout_of, stored_zero
 from targets.operators.border import fill_border
 from targets.operators.emit import Argument, Index, constant, function, store
 from targets.operators.epilogue import Epilogue

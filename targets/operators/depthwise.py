@@ -21,7 +21,7 @@ TAPS = 9
 
 
 def constants(layer: Convolution, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
-    """Weights (9, C), in 16 bits for integers, bias and multipliers; see `convolution.constants`."""
+    """Weights (9, C), integers in 16 bits, bias and multipliers; see `convolution.constants`."""
     weights = layer.weights.reshape(-1, TAPS).T
     zero = stored_zero(layer.input, arithmetic)
     bias = layer.bias - zero * weights.sum(0, layer.bias.dtype)

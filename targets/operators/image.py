@@ -47,9 +47,7 @@ def image(layer: Image, arithmetic: Arithmetic) -> tirx.PrimFunc:
     )
 
 
-def _stored(
-    layer: Image, colour: int, arithmetic: Arithmetic, pixels: Expr, lanes: int
-) -> Expr:
+def _stored(layer: Image, colour: int, arithmetic: Arithmetic, pixels: Expr, lanes: int) -> Expr:
     if layer.output.grid is None:
         scale, shift = (
             splat(values[colour], "float32", lanes) for values in (layer.scale, layer.shift)

@@ -106,8 +106,8 @@ class _Reader:
                 layer.output.grid is None
             ):
                 raise BadInput(
-                    f"{self.where}: the output of {layer.name!r} is not rounded; quantise the model "
-                    "as a whole, without --keep-float"
+                    f"{self.where}: the output of {layer.name!r} is not rounded; quantise the "
+                    "model as a whole, without --keep-float"
                 )
         constants = {k: v for k, v in self.values.items() if isinstance(v, np.ndarray)}
         maps = {name: tensor for name, tensor in self.tensors.items() if name not in constants}
@@ -142,7 +142,7 @@ class _Reader:
         )
 
     def _tensor(self, node: onnx.NodeProto, value: object) -> Tensor:
-        """The tensor that a value is, once nothing more can be fused into the layer it comes from."""
+        """The tensor that a value is, once nothing more can be fused into its layer."""
         if isinstance(value, _Draft):
             return value.layer.output
         if isinstance(value, _Real):
@@ -260,7 +260,14 @@ class _Reader:
             bias = np.zeros(len(array)) if bias is None else bias
             bias = np.asarray(bias, np.float32)
         layer = Convolution(
-            self._name(quantised.name if quantised else node.input[1]), tensor, output, array, bias, stride, depthwise, multipliers
+            self._name(quantised.name if quantised else node.input[1]),
+            tensor,
+            output,
+            array,
+            bias,
+            stride,
+            depthwise,
+            multipliers,
         )
         self.layers.append(layer)
         return _Draft(layer)
@@ -285,8 +292,10 @@ class _Reader:
         self, node: onnx.NodeProto, value: object, roi: object, scales: object, sizes: object = None
     ) -> _Upsampled:
         how = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        nearest = how.get("mode", b"nearest"), how.get("nearest_mode"), how.get(
-            "coordinate_transformation_mode"
+        nearest = (
+            how.get("mode", b"nearest"),
+            how.get("nearest_mode"),
+            how.get("coordinate_transformation_mode"),
         )
         doubled = isinstance(scales, np.ndarray) and scales.tolist() == [1, 1, 2, 2]
         if not doubled or nearest != (b"nearest", b"floor", b"asymmetric"):
@@ -307,7 +316,7 @@ class _Reader:
         return _Draft(layer)
 
     def _name(self, weights: str) -> str:
-        """A layer's name from that of its weights, fit for a function, different from all others."""
+        """A layer's name, from that of its weights: fit for a function, unlike all others."""
         parts = [p for p in weights.split(".") if p not in ("model", "conv", *_OF_WEIGHTS)]
         name = re.sub(r"\W", "_", "_".join(parts))
         candidates = chain([name], (f"{name}_{i}" for i in count(1)))

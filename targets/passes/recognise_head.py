@@ -1,8 +1,8 @@
 """The head, recognised by what it computes.
 
-Between the last convolutions and the outputs an exporter writes some eighty small nodes, others
-with every version. Their meaning is fixed by a few numbers, which show in the graph's own answers to
-a few inputs; then formula and graph must agree on random ones.
+Between the last convolutions and the outputs an exporter writes eighty small nodes,
+others with every version. Their meaning is fixed by a few numbers, which show in the graph's own
+answers to a few inputs; then formula and graph must agree on random ones.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def recognise_head(
             attend.bias, attend.classes,
         )  # fmt: skip
         stride = size / each.height
-        level = Attend(f"attend_{i}", maps[each.source], maps[each.node.input[0]], head, stride, box)
+        level = Attend(
+            f"attend_{i}", maps[each.source], maps[each.node.input[0]], head, stride, box
+        )
         levels.append(level)
         box += level.boxes
     return levels
@@ -93,9 +95,9 @@ class _Proposal:
             raise _other(node, where, "takes boxes that are not those of equations 1 and 2")
 
     def run(self, offsets: np.ndarray) -> np.ndarray:
-        return evaluate(
-            self._nodes, {**self._constants, self.source: offsets}, [self.boxes]
-        )[self.boxes]
+        return evaluate(self._nodes, {**self._constants, self.source: offsets}, [self.boxes])[
+            self.boxes
+        ]
 
     def formula(self, offsets: np.ndarray) -> np.ndarray:
         d = offsets.reshape(1, self.anchors, 4, self.height, self.width)
@@ -187,12 +189,12 @@ class _Stage:
             limit = TOLERANCE * max(1.0, np.abs(wanted).max())
             if found.shape != wanted.shape or not np.abs(found - wanted).max() < limit:
                 maker = next(node for node in self._nodes if name in node.output)
-                raise _other(maker, self._where, f"computes other {name} than the propose-attend head")
+                raise _other(
+                    maker, self._where, f"computes other {name} than the propose-attend head"
+                )
 
 
-def _sources(
-    nodes: Sequence[onnx.NodeProto], name: str, maps: Mapping[str, Tensor]
-) -> set[str]:
+def _sources(nodes: Sequence[onnx.NodeProto], name: str, maps: Mapping[str, Tensor]) -> set[str]:
     """Those of `maps` that the value `name` depends on."""
     makers = {output: node for node in nodes for output in node.output}
     found, seen, todo = set(), set(), [name]

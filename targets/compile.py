@@ -1,0 +1,134 @@
+"""`edge-passd compile`: an .onnx model to one checked bundle for a board."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+from rich.console import Console
+
+from edge_passd.bundle import Manifest, write_bundle
+from edge_passd.bundle.tables import show_operators
+from edge_passd.errors import BadInput
+from edge_passd.files import replacing, require_file, require_writable
+from targets.assemble import assemble
+from targets.board import Board
+from targets.dump import Dump
+from targets.gate import check
+from targets.graph import Graph
+from targets.passes import PASSES
+from targets.passes.read_onnx import integer_share, read_onnx
+from targets.photos import gate_photos
+from targets.runtime_libraries import runtime_libraries
+from targets.table import choose_board
+from targets.toolchain import find_linker
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """model: .onnx file. target: a name in `targets.table.TARGETS`. board: a preset, or None.
+
+    precision: asked for, or None for the model's own. photos: a photo or folder to check with, or
+    None. runtime: carry TVM's runtime libraries. dump: folder for what the compiler thinks.
+    """
+
+    model: Path
+    output: Path
+    target: str
+    board: str | None = None
+    precision: str | None = None
+    photos: Path | None = None
+    runtime: bool = True
+    dump: Path | None = None
+
+
+def compile_model(options: CompileOptions, console: Console) -> Manifest:
+    """Write the bundle and return its manifest.
+
+    The bundle must compute what the model's graph means, see `targets.gate`. Raises BadInput for a
+    model or board that cannot be compiled for, a missing toolchain, or when the gate fails: then
+    what stood at `output` stays.
+    """
+    started = time.monotonic()
+    if options.output.suffix.lower() != ".passd":
+        raise BadInput(f"{options.output}: name a file that ends with .passd")
+    require_writable(options.output)
+    board = choose_board(options.target, options.board)
+    linker = find_linker(board.machine)
+    model = read_model(options.model)
+    photos = gate_photos(options.photos)
+    dump = Dump(options.dump)
+    graph = lowered_graph(model, str(options.model), dump)
+    precision = precision_of(graph, options)
+    runtime = runtime_libraries(board.machine) if options.runtime else {}
+    with console.status(f"compiling {len(graph.layers)} operators for {board.name}"):
+        manifest, files = assemble(model, graph, board, precision, linker, runtime, dump)
+    with replacing(options.output) as temporary:
+        write_bundle(temporary, manifest, files)
+        record = check(temporary, manifest, model, graph, photos, console)
+        manifest = replace(manifest, parity=(record,))
+        write_bundle(temporary, manifest, files)
+    summarise(manifest, board, options.output, time.monotonic() - started, console)
+    return manifest
+
+
+def read_model(path: Path) -> onnx.ModelProto:
+    """Raises BadInput for a file that is missing, or no ONNX model."""
+    if path.is_dir() or path.suffix.lower() not in ("", ".onnx"):
+        raise BadInput(f"{path}: compile takes an .onnx model; write one with `edge-passd export`")
+    require_file(path, "an .onnx model")
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except Exception as error:  # protobuf's and the checker's errors share no base but Exception
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"{path}: no valid ONNX model ({reason}); export it again") from error
+    return model
+
+
+def lowered_graph(model: onnx.ModelProto, where: str, dump: Dump | None = None) -> Graph:
+    """The model as our operators, after all passes; `where` names it in errors."""
+    graph = read_onnx(model, where)
+    steps = [("read_onnx", graph)]
+    for each in PASSES:
+        graph = each(graph)
+        steps.append((each.__name__, graph))
+        if dump:
+            dump.graphs(steps)
+    return graph
+
+
+def precision_of(graph: Graph, options: CompileOptions) -> str:
+    """Raises BadInput when another precision is asked for than the model has."""
+    found = "int8" if integer_share(graph) == 1 else "fp32"
+    wanted = options.precision or found
+    if wanted == "fp16":
+        raise BadInput(f"{options.target} has no fp16 kernels; compile for int8 or fp32")
+    if wanted != found:
+        run = "an int8 run (`edge-passd qat`)" if wanted == "int8" else "a float run"
+        raise BadInput(
+            f"{options.model} is {found}, which compiling does not change; export {run} instead"
+        )
+    return found
+
+
+def summarise(
+    manifest: Manifest, board: Board, output: Path, seconds: float, console: Console
+) -> None:
+    """What was made, as a table and a few lines."""
+    show_operators(manifest.operators, console)
+    (record,) = manifest.parity
+    console.print(
+        f"{record['ran']} on {record['photos']} photos: boxes within {record['boxes']:.2g} px, "
+        f"scores within {record['scores']:.2g}, {record['matched']:.1%} of "
+        f"{record['detections']} detections the same",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    console.print(
+        f"{output}: {manifest.model.name} for {board.name} ({board.says}), "
+        f"{manifest.precision}, {manifest.int8_share:.0%} of the multiplications on integers, "
+        f"{output.stat().st_size / 1e6:.1f} MB, {seconds:.0f} s",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip

@@ -1,0 +1,70 @@
+"""Kernels that this machine can run, and how a test runs them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import tvm
+
+from edge_passd.bundle.machine import this_machine
+from edge_passd.engines.tvm_runtime import SPIN_COUNT
+from targets import arm, x86
+from targets.board import Board
+from targets.build import build, llvm_target
+from targets.isa.arithmetic import Arithmetic
+from tests.targets.cases.case import Case, Cases, module_of
+
+# As the engine sets them: pinned threads and threads that spin disturb whatever runs beside.
+os.environ.setdefault("TVM_BIND_THREADS", "0")
+os.environ.setdefault("TVM_THREAD_POOL_SPIN_COUNT", SPIN_COUNT)
+
+
+@dataclass(frozen=True)
+class Native:
+    """One precision of a board's, on this machine."""
+
+    board: Board
+    precision: str
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        return self.board.arithmetic_of(self.precision)
+
+    def __str__(self) -> str:
+        return type(self.arithmetic).__name__
+
+    def check(self, case: Case) -> None:
+        """Compile its function, call it, and see what it wrote."""
+        library = build(module_of([case]), llvm_target(self.board))
+        tensors = [tvm.runtime.tensor(content) for content in case.memory()]
+        library[case.name](*tensors)
+        case.check([each.numpy() for each in tensors])
+
+
+def native() -> Iterator[Native]:
+    """Each arithmetic once."""
+    machine, seen = this_machine(), set()
+    for board in (*x86.BOARDS.values(), *arm.BOARDS.values()):
+        fits = board.machine == machine.machine and {*board.features} <= (machine.features or set())
+        for precision, arithmetic in board.arithmetic.items():
+            if fits and arithmetic not in seen:
+                seen.add(arithmetic)
+                yield Native(board, precision)
+
+
+NATIVE = tuple(native())
+
+
+def every(cases: Callable[[Arithmetic], Cases]) -> pytest.MarkDecorator:
+    """Parametrises `kernels` and `make` over all cases of all arithmetics that run here."""
+    return pytest.mark.parametrize(
+        ("kernels", "make"),
+        [
+            pytest.param(kernels, make, id=f"{kernels}-{name}")
+            for kernels in NATIVE
+            for name, make in cases(kernels.arithmetic).items()
+        ],
+    )
