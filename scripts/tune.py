@@ -7,15 +7,16 @@
 
 The whole model is compiled for each candidate; then every operator keeps the tile with which it
 took least. On a board of this machine's kind that is time, measured here in turn with the tiles so
-far: run it on the board itself, where `pip install "edge-passd[targets]"` brings the compiler. For
+far, on one thread, and on all cores for what threads share: run it on the board itself, where `pip install "edge-passd[targets]"` brings the compiler. For
 another ARM board it is executed instructions under emulation (scripts/setup_arm): no times, but a
 sane order where kernels are bound by what the core can issue.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,34 +50,46 @@ Trial = Callable[[Tile], Tile]
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", default="native", show_default=True)
 @click.option("--repeats", default=40, show_default=True, help="Timings of every operator.")
-@click.option("--threads", default=1, show_default=True)
-def main(model: Path, board: str, repeats: int, threads: int) -> None:
+def main(model: Path, board: str, repeats: int) -> None:
     console = Console()
-    tuner = Tuner(board_named(board), read_model(model), str(model), repeats, threads)
-    for trial in track(list(trials(tuner.registers)), tuner.board.cpu, console=console):
-        tuner.try_on_all(trial)
+    tuner = Tuner(board_named(board), read_model(model), str(model), repeats)
+    phases = [
+        ("Winograd", 1, [lambda tile: replace(tile, winograd=not tile.winograd)]),
+        ("tiles", 1, blocks(tuner.registers)),
+    ]
+    if tuner.here:
+        phases.append(("threads", len(os.sched_getaffinity(0)), shares()))
+    for phase, threads, trials in phases:
+        steps = track(trials, f"{tuner.board.cpu}, {tuner.precision}: {phase}", console=console)
+        tuner.improve(steps, threads)
     path = save_tiles(tuner.board, tuner.precision, tuner.best)
     console.print(f"{path}: {len(tuner.best)} shapes in {tuner.precision}")
 
 
-def trials(registers: int) -> Iterator[Trial]:
-    """Blocks of accumulators that nearly fill the registers, then how threads share the work."""
-    for vectors in (1, 2, 3, 4, 5):
-        for rows in ROWS:
-            if registers // 2 <= rows * vectors < registers - vectors:
-                yield lambda tile, r=rows, v=vectors: replace(tile, rows=r, vectors=v)
-    yield lambda tile: replace(tile, by_output=not tile.by_output)
-    for chunks in (8, 48):
-        yield lambda tile, c=chunks: replace(tile, chunks=c)
+def blocks(registers: int) -> list[Trial]:
+    """Blocks of accumulators that nearly fill the registers."""
+    return [
+        lambda tile, r=rows, v=vectors: replace(tile, rows=r, vectors=v)
+        for vectors in (1, 2, 3, 4, 5)
+        for rows in ROWS
+        if registers // 2 <= rows * vectors < registers - vectors
+    ]
+
+
+def shares() -> list[Trial]:
+    """How threads share the work."""
+    return [
+        lambda tile: replace(tile, by_output=not tile.by_output),
+        *(lambda tile, c=chunks: replace(tile, chunks=c) for chunks in (8, 48)),
+    ]
 
 
 class Tuner:
     """best: the tile of each shape so far."""
 
-    def __init__(
-        self, board: Board, model: onnx.ModelProto, where: str, repeats: int, threads: int
-    ) -> None:
-        self.board, self._model, self._repeats, self._threads = board, model, repeats, threads
+    def __init__(self, board: Board, model: onnx.ModelProto, where: str, repeats: int) -> None:
+        self.board, self._model, self._repeats = board, model, repeats
+        self.here = board.machine == this_machine().machine
         self._graph: Graph = lowered_graph(model, where)
         self.precision = "int8" if integer_share(self._graph) == 1 else "fp32"
         self.registers = board.arithmetic_of(self.precision).registers
@@ -87,23 +100,27 @@ class Tuner:
         known = tiles_of(board, self.precision)
         self.best = {shape_of(each): known.of(each) for each in self._layers.values()}
 
-    def try_on_all(self, trial: Trial) -> None:
-        """Keep what the trial makes of a tile wherever it takes less than the tile so far."""
-        tried = {shape: trial(tile) for shape, tile in self.best.items()}
-        before, after = self._costs(self.best, tried)
-        for shape in self.best:
-            of_shape = [i for i, each in self._layers.items() if shape_of(each) == shape]
-            if after[of_shape].sum() < WORTH * before[of_shape].sum():
-                self.best[shape] = tried[shape]
-
-    def _costs(self, *choices: Mapping[str, Tile]) -> list[np.ndarray]:
-        """What each operator takes, with each of the choices."""
-        here = self.board.machine == this_machine().machine
+    def improve(self, trials: Iterable[Trial], threads: int) -> None:
+        """For each shape keep the trial that takes least beside the tile so far, if any does."""
+        least = dict.fromkeys(self.best, WORTH)
+        start = dict(self.best)
         with tempfile.TemporaryDirectory() as folder:
-            paths = [
-                self._write(Path(folder, f"{i}.passd"), best) for i, best in enumerate(choices)
-            ]
-            return self._timed(paths) if here else [self._counted(path) for path in paths]
+            before = self._write(Path(folder, "before.passd"), start)
+            for trial in trials:
+                tried = {shape: trial(tile) for shape, tile in start.items()}
+                after = self._write(Path(folder, "after.passd"), tried)
+                costs = self._costs(threads, before, after)
+                for shape in start:
+                    of_shape = [i for i, each in self._layers.items() if shape_of(each) == shape]
+                    old, new = (each[of_shape].sum() for each in costs)
+                    if new < least[shape] * old:
+                        self.best[shape], least[shape] = tried[shape], new / old
+
+    def _costs(self, threads: int, *bundles: Path) -> list[np.ndarray]:
+        """What each operator takes in each of the bundles."""
+        if self.here:
+            return self._timed(threads, *bundles)
+        return [self._counted(path) for path in bundles]
 
     def _write(self, path: Path, best: Mapping[str, Tile]) -> Path:
         tiles = Tiles(self.board.arithmetic_of(self.precision), best)
@@ -114,9 +131,9 @@ class Tuner:
         write_bundle(path, manifest, files)
         return path
 
-    def _timed(self, paths: list[Path]) -> list[np.ndarray]:
+    def _timed(self, threads: int, *paths: Path) -> list[np.ndarray]:
         """Seconds, the least of the repeats, the bundles in turn."""
-        engines = [TvmEngine(path, self._threads) for path in paths]
+        engines = [TvmEngine(path, threads) for path in paths]
         image = np.full((1, 3, self._graph.size, self._graph.size), 100, np.float32)
         rounds = [
             [engine.time_operators(image, 4).min(1) for engine in engines]

@@ -39,8 +39,6 @@ def _pipeline() -> tuple[tvm.transform.Pass, _Passes, _Passes]:
     passes = tvm.transform.Sequential(
         [
             tirx.transform.FlattenBuffer(),
-            # Moves local buffers out of the loops, where LLVM finds them and makes them registers.
-            tirx.transform.StorageRewrite(),
             tirx.transform.StmtSimplify(),
             _on_cpu,
             tirx.transform.VerifyMemory(),
@@ -56,7 +54,7 @@ def _pipeline() -> tuple[tvm.transform.Pass, _Passes, _Passes]:
 def _on_cpu(
     function: tirx.PrimFunc, module: tvm.IRModule, context: tvm.transform.PassContext
 ) -> tirx.PrimFunc:
-    """Say what TVM itself says of public functions only; without it no buffer gets on the stack."""
+    """Say what TVM itself says of public functions only: where scratch memory is."""
     body = function.body
     for key, value in (("device_type", _CPU), ("device_id", 0)):
         body = tirx.AttrStmt(tirx.const(0), key, tirx.const(value), body)

@@ -42,8 +42,8 @@ class Layout:
 
 
 def layout_of(tensor: Tensor, arithmetic: Arithmetic) -> Layout:
-    """A pixel's channels are padded to whole vectors, or to four for the image."""
-    unit = 4 if tensor.channels <= 4 else arithmetic.lanes
+    """A pixel's channels are padded to whole vectors, or to four for the image's colours."""
+    unit = 4 if tensor.channels < 4 else arithmetic.lanes
     pitch = -(-tensor.channels // unit) * unit
     return Layout(tensor.height, tensor.width, tensor.border, pitch, arithmetic.stored)
 

@@ -14,7 +14,7 @@ from tvm.tirx.script.builder import ir as T
 
 from targets.graph import Attend, Convolution, Graph, Image, Layer, Merge, Tensor, output_of
 from targets.isa.arithmetic import Arithmetic
-from targets.operators import attend, convolution, depthwise, image, merge
+from targets.operators import attend, convolution, depthwise, image, merge, winograd
 from targets.plan import Constants, Workspace, plan_constants, plan_workspace
 from targets.tiles import Tiles
 
@@ -67,9 +67,12 @@ class Buffers:
 def _arrays(layer: Layer, arithmetic: Arithmetic, tiles: Tiles) -> Mapping[str, np.ndarray]:
     """The constants of a layer, packed, in the order in which its function takes them."""
     if isinstance(layer, Convolution):
+        tile = tiles.of(layer)
         if layer.depthwise:
             return depthwise.constants(layer, arithmetic)
-        return convolution.constants(layer, arithmetic, tiles.of(layer))
+        if tile.winograd and winograd.fits(layer):
+            return winograd.constants(layer, arithmetic, tile)
+        return convolution.constants(layer, arithmetic, tile)
     if isinstance(layer, Attend):
         return attend.constants(layer, arithmetic)
     return {}
@@ -82,8 +85,12 @@ def _function(layer: Layer, arithmetic: Arithmetic, tiles: Tiles, graph: Graph) 
         return merge.merge(layer, arithmetic)
     if isinstance(layer, Attend):
         return attend.attend(layer, arithmetic, graph.boxes)
-    kind = depthwise.depthwise if layer.depthwise else convolution.convolution
-    return kind(layer, arithmetic, tiles.of(layer))
+    tile = tiles.of(layer)
+    if layer.depthwise:
+        return depthwise.depthwise(layer, arithmetic, tile)
+    if tile.winograd and winograd.fits(layer):
+        return winograd.winograd(layer, arithmetic, tile)
+    return convolution.convolution(layer, arithmetic, tile)
 
 
 def _arguments(

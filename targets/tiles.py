@@ -19,16 +19,19 @@ FOLDER = Path(__file__).parent / "tiles"
 class Tile:
     """rows: pixels by vectors of outputs in the micro-kernel. chunks: pieces that threads share.
 
-    by_output: the pieces are blocks of outputs instead of rows of pixels.
+    by_output: the pieces are blocks of outputs instead of rows of pixels. winograd: by
+    `operators.winograd` instead of directly, where that fits.
     """
 
     rows: int
     vectors: int
     chunks: int = 24
     by_output: bool = False
+    winograd: bool = False
 
 
 FEW = 8  # tiles of pixels, with which threads share the outputs instead
+WIDE = 64  # channels in and out, from which on Winograd's transforms pay
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Tiles:
         if layer.output.channels <= self.arithmetic.lanes:
             rows, vectors = 2 * rows, 1
         pixels = layer.output.height * layer.output.width
-        return Tile(rows, vectors, by_output=pixels <= FEW * rows)
+        wide = min(layer.weights.shape[:2]) >= WIDE
+        return Tile(rows, vectors, by_output=pixels <= FEW * rows, winograd=wide)
 
 
 def tiles_of(board: Board, precision: str) -> Tiles:

@@ -45,16 +45,15 @@ def cost(model: Path, cpu: str, times: int = 1) -> Cost:
     done = run_python([_INFER, model.absolute(), PHOTO, str(times)], cpu, count=True)
     report = json.loads(done.stdout)
     executed = [after - before for before, after in pairwise(done.counts)]
-    # Behind the inferences of a bundle: a call of no operator, which is the price of a call, and
-    # one of each. Last of all the program's end.
-    price, *calls = executed[times : times + len(known) + 1]
+    whole, calls = executed[:times], executed[times:]
     return Cost(
         model,
         report["engine"],
         ModelInfo.from_json(report["model"], str(model)),
-        sum(executed[:times]) // times,
+        sum(whole) // times,
+        # The second call, of no operator, is the price of calling. Last of all the program ends.
         tuple(
-            {**operator, "executed": call - price}
-            for operator, call in zip(known, calls[: len(known)], strict=True)
+            {**operator, "executed": max(0, call - calls[1])}
+            for operator, call in zip(known, calls[2:], strict=False)
         ),
     )

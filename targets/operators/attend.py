@@ -27,6 +27,7 @@ from targets.operators.emit import (
     join,
     lane,
     load,
+    local,
     splat,
     store,
     vector,
@@ -137,27 +138,34 @@ class _Level:
                 places.append(_kept(place, "int32", lanes))
                 weights.append(_kept(row_weights[i] * column_weights[j], "float32", lanes))
 
+        # A chain of additions for each corner, as long as the registers last: one alone would wait
+        # for itself.
         vectors = range(self.width // self.lanes)
-        totals = [T.alloc_buffer((self.lanes,), "float32", scope="local") for _ in vectors]
-        for total in totals:
-            store(total, 0, splat(0.0, "float32", self.lanes), self.lanes)
+        chains = max(1, min(len(places), self.arithmetic.registers // 2 // len(vectors)))
+        totals = [[self._zeros() for _ in vectors] for _ in range(chains)]
         with T.serial(TAPS) as tap:
-            for place, weight in zip(places, weights, strict=True):
+            for corner, (place, weight) in enumerate(zip(places, weights, strict=True)):
                 at, share = bind(place[tap]), bind(T.broadcast(weight[tap], self.lanes))
-                for v, total in zip(vectors, totals, strict=True):
+                for v, total in zip(vectors, totals[corner % chains], strict=True):
                     values = value_of(
                         load(self.projected, at + v * self.lanes, self.lanes),
                         tensor, self.arithmetic, self.lanes,
                     )  # fmt: skip
                     store(total, 0, load(total, 0, self.lanes) + share * values, self.lanes)
 
-        outputs = T.alloc_buffer((self.width,), "float32", scope="local")
+        outputs = local(self.width, "float32")
         unit = splat(1.0 if tensor.grid is None else tensor.grid.scale, "float32", self.lanes)
-        for v, total in zip(vectors, totals, strict=True):
+        for v, *of_vector in zip(vectors, *totals, strict=True):
             bias = load(self.bias, anchor * self.width + v * self.lanes, self.lanes)
-            value = load(total, 0, self.lanes) * unit + bias
-            store(outputs, v * self.lanes, value, self.lanes)
+            whole = sum((load(each, 0, self.lanes) for each in of_vector[1:]),
+                        start=load(of_vector[0], 0, self.lanes))  # fmt: skip
+            store(outputs, v * self.lanes, whole * unit + bias, self.lanes)
         return outputs
+
+    def _zeros(self) -> Expr:
+        buffer = local(self.lanes, "float32")
+        store(buffer, 0, splat(0.0, "float32", self.lanes), self.lanes)
+        return buffer
 
     @property
     def _tap_lanes(self) -> int:
@@ -219,12 +227,13 @@ class _Level:
             logits.append(bind(values))
         highest = logits[0]
         for values in logits[1:]:
-            highest = T.max(highest, values)
+            # Bound one by one: TVM's simplifier takes exponential time for nested maxima.
+            highest = bind(T.max(highest, values))
         highest = bind(intrinsic("llvm.vector.reduce.fmax", "float32", highest))
         powers = [exp(values - T.broadcast(highest, lanes), lanes) for values in logits]
         total = powers[0]
         for values in powers[1:]:
-            total = total + values
+            total = bind(total + values)
         share = bind(T.float32(1) / self._sum(total))
         at = box * classes
         for i, values in enumerate(powers):
@@ -256,6 +265,6 @@ def lane_pair(values: Expr, start: int) -> Expr:
 
 def _kept(values: Expr, dtype: str, lanes: int) -> Expr:
     """A buffer with the values, to be read lane by lane."""
-    buffer = T.alloc_buffer((lanes,), dtype, scope="local")
+    buffer = local(lanes, dtype)
     store(buffer, 0, values, lanes)
     return buffer

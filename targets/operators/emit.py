@@ -55,6 +55,13 @@ def lanes_of(values: Expr, start: int, count: int) -> Expr:
     return tirx.Shuffle([values], [constant(start + i) for i in range(count)])
 
 
+def local(size: int, dtype: str) -> Expr:
+    """A buffer on the stack, from where LLVM lifts what fits into registers."""
+    # Left to itself TVM asks its runtime for the memory.
+    keep = {"disable_lower_builtin": True}
+    return T.alloc_buffer((size,), dtype, scope="local", annotations=keep)
+
+
 def bind(value: Expr) -> Expr:
     """Compute it here, once."""
     return T.Bind(value)

@@ -14,7 +14,7 @@ from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
 from targets.isa.arithmetic import Arithmetic
-from targets.operators.emit import Index, constant, load, store
+from targets.operators.emit import Index, constant, load, local, store
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Reduction:
 class Registers:
     """A block of accumulators: `rows` pixels by `vectors` of outputs.
 
-    A buffer each, as TVM puts only small ones on the stack, from where LLVM lifts them.
+    A buffer each, so that LLVM sees registers in them.
     """
 
     def __init__(self, arithmetic: Arithmetic, rows: int, vectors: int) -> None:
         self.rows, self.vectors, self.lanes = rows, vectors, arithmetic.lanes
         self._buffers = [
-            T.alloc_buffer((arithmetic.lanes,), arithmetic.accumulator, scope="local")
+            local(arithmetic.lanes, arithmetic.accumulator)
             for _ in range(rows * vectors)
         ]
 

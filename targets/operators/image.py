@@ -13,13 +13,15 @@ from targets.operators.border import fill_border
 from targets.operators.emit import Argument, constant, function, load, splat, store
 
 COLOURS = 3
+PIXELS = 16  # at once
 
 
 def image(layer: Image, arithmetic: Arithmetic) -> tirx.PrimFunc:
-    """f(x: (3, S, S) float32, y)."""
+    """f(x: (3, S, S) float32, y). Raises ValueError unless S is a multiple of `PIXELS`."""
     out = layout_of(layer.output, arithmetic)
-    size = layer.output.width
-    lanes = next(n for n in (16, 8, 4, 2, 1) if size % n == 0)
+    size, lanes = layer.output.width, PIXELS
+    if size % lanes:
+        raise ValueError(f"{layer.name}: a side of {size} pixels is no multiple of {lanes}")
 
     def body(x: Expr, y: Expr) -> None:
         with T.parallel(size) as row, T.serial(size // lanes) as block:

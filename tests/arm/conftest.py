@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 from arm import emulator
+from edge_passd.detector import default_model
 
-Compile = Callable[..., Path]
+CrossCompile = Callable[..., Path]
+Bundles = Callable[[str, str], Path]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,17 +32,15 @@ def _counter() -> None:
 
 
 @pytest.fixture(scope="session")
-def cross_compile(tmp_path_factory: pytest.TempPathFactory) -> Compile:
+def cross_compile(tmp_path_factory: pytest.TempPathFactory) -> CrossCompile:
     """C source to an ARM program, or with flags "-shared" and "-fPIC" to a library."""
-    folder = tmp_path_factory.mktemp("cross")
 
     def compile_(source: str, *flags: str) -> Path:
-        number = len(list(folder.iterdir()))
-        (folder / f"{number}.c").write_text(source)
-        output = folder / f"{number}.bin"
-        command: list[str | Path] = ["aarch64-linux-gnu-g++", "-xc", "-O1", *flags, "-o", output]
-        subprocess.run([*command, folder / f"{number}.c"], check=True)
-        return output
+        folder = tmp_path_factory.mktemp("cross")
+        (folder / "source.c").write_text(source)
+        command = ["aarch64-linux-gnu-g++", "-xc", "-O1", *flags, "-o", "output", "source.c"]
+        subprocess.run(command, check=True, cwd=folder)
+        return folder / "output"
 
     return compile_
 
@@ -49,3 +51,30 @@ def photo_file(photo: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> P
     path = tmp_path_factory.mktemp("photo") / "cat.png"
     cv2.imwrite(str(path), photo)
     return path
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """.onnx: "shipped", int8 at 320 px, and "float" with random weights, small."""
+    from bench.models import random_model
+
+    folder = tmp_path_factory.mktemp("models")
+    return {"shipped": default_model(), "float": random_model(3, "fp32", 128, folder)}
+
+
+@pytest.fixture(scope="session")
+def bundles(
+    models: dict[str, Path], photo_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Bundles:
+    """The bundle of one of `models` for a board of target arm, or for "native", this machine."""
+    from targets.compile import CompileOptions, compile_model
+
+    @cache
+    def bundle(model: str, board: str) -> Path:
+        path = tmp_path_factory.mktemp("bundles") / f"{model}-{board}.passd"
+        target = "x86" if board == "native" else "arm"
+        options = CompileOptions(models[model], path, target, board, photos=photo_file)
+        compile_model(options, Console(quiet=True))
+        return path
+
+    return bundle

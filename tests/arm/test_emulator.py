@@ -8,7 +8,7 @@ import pytest
 from arm import emulator
 from arm.emulator import CPUS, run, run_python
 from edge_passd.errors import BadInput
-from tests.arm.conftest import Compile
+from tests.arm.conftest import CrossCompile
 
 MACHINE = """
 import os, platform
@@ -52,7 +52,7 @@ def test_python_sees_the_board(cpu: str, has_dot_product: bool) -> None:
     assert ("asimddp" in features) is has_dot_product
 
 
-def test_a_processor_refuses_what_it_has_not(cross_compile: Compile) -> None:
+def test_a_processor_refuses_what_it_has_not(cross_compile: CrossCompile) -> None:
     program = cross_compile(DOT_PRODUCT, "-march=armv8.2-a+dotprod")
     assert run([program], "cortex-a76").status == 0
     assert run([program], "cortex-a72", check=False).status == -signal.SIGILL
@@ -87,7 +87,7 @@ def test_without_the_system_the_error_says_what_to_run(
 
 
 @pytest.mark.usefixtures("_counter")
-def test_instructions_are_counted_exactly(cross_compile: Compile) -> None:
+def test_instructions_are_counted_exactly(cross_compile: CrossCompile) -> None:
     program = cross_compile(SPIN)
     few, more, again = (
         run([program, turns], count=True).counts for turns in ("1001", "9001", "9001")
@@ -97,15 +97,15 @@ def test_instructions_are_counted_exactly(cross_compile: Compile) -> None:
 
 
 @pytest.mark.usefixtures("_counter")
-def test_a_program_marks_what_is_counted(cross_compile: Compile) -> None:
+def test_a_program_marks_what_is_counted(cross_compile: CrossCompile) -> None:
     library = cross_compile(SPIN, "-shared", "-fPIC")
     counts = run_python(["-c", MARKS, library], count=True).counts
-    start, few, more, end = counts
+    start, few, more, _end = counts
     assert sorted(counts) == list(counts)
     # What remains is Python's way to the call and back, about the same both times.
     assert (more - few) - (few - start) == pytest.approx(2 * 2000, abs=2500)
     assert few - start >= 2 * 1000
 
 
-def test_without_counting_there_are_no_counts(cross_compile: Compile) -> None:
+def test_without_counting_there_are_no_counts(cross_compile: CrossCompile) -> None:
     assert run([cross_compile(SPIN), "1001"]).counts == ()

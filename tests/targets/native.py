@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import tvm
 
@@ -38,10 +39,16 @@ class Native:
 
     def check(self, case: Case) -> None:
         """Compile its function, call it, and see what it wrote."""
+        self.outputs(case)
+
+    def outputs(self, case: Case) -> dict[str, np.ndarray]:
+        """What the case's function wrote, checked."""
         library = build(module_of([case]), llvm_target(self.board))
         tensors = [tvm.runtime.tensor(content) for content in case.memory()]
         library[case.name](*tensors)
-        case.check([each.numpy() for each in tensors])
+        memory = [each.numpy() for each in tensors]
+        case.check(memory)
+        return case.outputs(memory)
 
 
 def native() -> Iterator[Native]:

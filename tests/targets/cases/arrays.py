@@ -32,43 +32,50 @@ def in_memory(
     Zero around it, and in the channels that fill up the last vector anything that is finite.
     """
     memory = _empty(tensor, arithmetic)
+    memory[:] = _stored_zero(tensor, arithmetic)
+    inside = memory[_inside(tensor)]
     if on_integers(arithmetic):
-        memory[:] = rng.integers(0, 256, memory.shape) + arithmetic.shift
+        inside[:] = rng.integers(0, 256, inside.shape) + arithmetic.shift
     else:
-        memory[:] = rng.normal(0, 100, memory.shape)
-    return _filled(memory, values, tensor, arithmetic)
+        inside[:] = rng.normal(0, 100, inside.shape)
+    inside[..., : tensor.channels] = values + _shift(arithmetic)
+    return memory
 
 
-def to_write(values: np.ndarray, tensor: Tensor, arithmetic: Arithmetic) -> np.ma.MaskedArray:
+def to_write(
+    values: np.ndarray, tensor: Tensor, arithmetic: Arithmetic, zero_rest: bool | None = None
+) -> np.ma.MaskedArray:
     """(H, W, C) values, integers as in ONNX, to what an operator must leave in memory.
 
-    Zero around it; in integers anything may fill up the last vector, in float it must be finite,
-    and so is zero, as 0 * NaN would reach the next layer.
+    Zero around it. zero_rest: whether zero must fill up a pixel's last vector, too; by default in
+    float, where 0 * NaN would reach the next layer.
     """
-    memory = np.ma.zeros(_empty(tensor, arithmetic).shape, arithmetic.stored)
-    _filled(memory.data, values, tensor, arithmetic)
-    if on_integers(arithmetic):
-        memory[..., tensor.channels :] = np.ma.masked
+    empty = _empty(tensor, arithmetic)
+    memory = np.ma.array(np.full_like(empty, _stored_zero(tensor, arithmetic)))
+    rest = np.ma.array(memory[_inside(tensor)])
+    if on_integers(arithmetic) if zero_rest is None else not zero_rest:
+        rest[:] = np.ma.masked
+    rest[..., : tensor.channels] = values + _shift(arithmetic)
+    memory[_inside(tensor)] = rest
     return memory
 
 
 def _empty(tensor: Tensor, arithmetic: Arithmetic) -> np.ndarray:
-    layout = layout_of(tensor, arithmetic)
     sides = tensor.height + 2 * tensor.border, tensor.width + 2 * tensor.border
-    return np.empty((*sides, layout.pitch), arithmetic.stored)
+    return np.empty((*sides, layout_of(tensor, arithmetic).pitch), arithmetic.stored)
 
 
-def _filled(
-    memory: np.ndarray, values: np.ndarray, tensor: Tensor, arithmetic: Arithmetic
-) -> np.ndarray:
+def _inside(tensor: Tensor) -> tuple[slice, slice]:
     border = tensor.border
-    around = np.ones(memory.shape[:2], bool)
-    inside = np.s_[border : border + tensor.height, border : border + tensor.width]
-    around[inside] = False
-    shift = arithmetic.shift if on_integers(arithmetic) else 0
-    memory[around] = zero_of(tensor) + shift
-    memory[(*inside, np.s_[: tensor.channels])] = values + shift
-    return memory
+    return np.s_[border : border + tensor.height, border : border + tensor.width]
+
+
+def _shift(arithmetic: Arithmetic) -> int:
+    return arithmetic.shift if on_integers(arithmetic) else 0
+
+
+def _stored_zero(tensor: Tensor, arithmetic: Arithmetic) -> int:
+    return zero_of(tensor) + _shift(arithmetic)
 
 
 def convolved(x: np.ndarray, weights: np.ndarray, stride: int) -> np.ndarray:

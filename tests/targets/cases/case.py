@@ -89,6 +89,11 @@ def module_of(cases: Sequence[Case]) -> tvm.IRModule:
     return module
 
 
+def untouched(dtype: type[np.generic]) -> np.generic:
+    """What an element of an output is that the function must leave alone."""
+    return np.full(np.dtype(dtype).itemsize, _CANARY, np.uint8).view(dtype)[0]
+
+
 def _public(case: Case, function: tvm.ir.GlobalVar) -> tirx.PrimFunc:
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name(case.name)

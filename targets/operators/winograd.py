@@ -1,0 +1,185 @@
+"""3x3 convolutions, stride 1, in float: Winograd's F(2x2, 3x3) on the micro-kernel.
+
+A 4x4 tile of the input gives a 2x2 tile of the output with 16 multiplications for each pair of
+channels instead of 36 (Lavin and Gray 2016): Y = A^T [(G g G^T) * (B^T d B)] A. The products of one
+of the 16 places, over all tiles and channels, are one GEMM.
+
+Strip by strip, so that the transformed input stays in the second-level cache: the strip's tiles are
+transformed; then for every block of outputs and group of tiles the 16 GEMMs and the transform back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from tvm import tirx
+from tvm.ir import Expr
+from tvm.tirx.script.builder import ir as T
+
+from targets.graph import Convolution
+from targets.isa.arithmetic import Arithmetic
+from targets.layout import layout_of
+from targets.operators.border import fill_border
+from targets.operators.emit import Argument, Index, bind, constant, function, load, splat, store
+from targets.operators.epilogue import Epilogue
+from targets.operators.gemm import Reduction, Registers, accumulate
+from targets.tiles import Tile
+
+PLACES = 16
+
+_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+
+
+def fits(layer: Convolution) -> bool:
+    """Whether the layer is one that this operator computes."""
+    output = layer.output
+    return (
+        layer.kernel == 3
+        and layer.stride == 1
+        and not layer.depthwise
+        and layer.multipliers is None
+        and not (output.height % 2 or output.width % 2)
+    )
+
+
+def constants(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> dict[str, np.ndarray]:
+    """The transformed weights of the 16 places, each packed, and the bias."""
+    pitch = layout_of(layer.input, arithmetic).pitch
+    moved = np.einsum("ui,ocij,vj->uvco", _G, layer.weights.astype(np.float64), _G)
+    outputs, channels = layer.weights.shape[:2]
+    padded = np.zeros((PLACES, pitch, outputs))
+    padded[:, :channels] = moved.reshape(PLACES, channels, outputs)
+    bias = np.zeros(layout_of(layer.output, arithmetic).pitch, np.float32)
+    bias[:outputs] = layer.bias
+    packed = [arithmetic.pack(each.astype(np.float32), tile.vectors) for each in padded]
+    return {"weights": np.concatenate(packed), "bias": bias}
+
+
+def winograd(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.PrimFunc:
+    """f(x, weights, bias, y). Raises ValueError for a layer that does not fit."""
+    if not fits(layer):
+        raise ValueError(f"{layer.name} is no 3x3 convolution of even size, stride 1, in float")
+    inside, outside = layout_of(layer.input, arithmetic), layout_of(layer.output, arithmetic)
+    arrays = constants(layer, arithmetic, tile)
+
+    def body(x: Expr, weights: Expr, bias: Expr, y: Expr) -> None:
+        _Winograd(layer, arithmetic, tile, x, weights, bias, y).emit()
+        fill_border(y, outside, 0)
+
+    arguments = [Argument("x", arithmetic.stored, inside.size)]
+    arguments += [Argument(name, str(a.dtype), a.size) for name, a in arrays.items()]
+    arguments += [Argument("y", arithmetic.stored, outside.size)]
+    return function(layer.name, arguments, body)
+
+
+class _Winograd:
+    def __init__(
+        self, layer: Convolution, arithmetic: Arithmetic, tile: Tile,
+        x: Expr, weights: Expr, bias: Expr, y: Expr,
+    ) -> None:  # fmt: skip
+        self.arithmetic, self.lanes, self.tile = arithmetic, arithmetic.lanes, tile
+        self.x, self.weights, self.bias, self.y = x, weights, bias, y
+        self.inside, self.outside = (
+            layout_of(each, arithmetic) for each in (layer.input, layer.output)
+        )
+        self.epilogue = Epilogue(0, layer.limits, None)
+        self.across = self.outside.width // 2
+        down = self.outside.height // 2
+        # Strips of equal height, so that none needs a size of its own.
+        self.deep = next(d for d in range(-(-down // tile.chunks), down + 1) if down % d == 0)
+        self.strips = down // self.deep
+        self.tiles = self.deep * self.across
+        self.rows = next(r for r in range(min(tile.rows, self.tiles), 0, -1) if self.tiles % r == 0)
+
+    def emit(self) -> None:
+        vectors = self.outside.pitch // self.lanes
+        with T.parallel(self.strips) as strip:
+            moved = T.alloc_buffer((PLACES * self.tiles * self.inside.pitch,), "float32")
+            block = self.tile.vectors * self.lanes
+            products = T.alloc_buffer((PLACES * self.rows * block,), "float32")
+            with T.serial(self.tiles) as t, T.serial(self.inside.pitch // self.lanes) as c:
+                self._move_in(strip, t, c * self.lanes, moved)
+            whole, rest = divmod(vectors, self.tile.vectors)
+            with T.serial(whole) as i:
+                self._block(strip, i * block, self.tile.vectors, moved, products)
+            if rest:
+                self._block(strip, constant(whole * block), rest, moved, products)
+
+    def _corner(self, strip: Index, t: Index) -> tuple[Index, Index]:
+        """First output pixel of tile number `t` of a strip."""
+        return (strip * self.deep + t // self.across) * 2, t % self.across * 2
+
+    def _move_in(self, strip: Index, t: Index, channel: Index, moved: Expr) -> None:
+        """B^T d B of one vector of channels."""
+        row, column = self._corner(strip, t)
+        first = bind(self.inside.at(row - 1, column - 1) + channel)
+        d = [
+            [bind(self._load(first + i * self.inside.row + j * self.inside.pitch))
+             for j in range(4)]
+            for i in range(4)
+        ]  # fmt: skip
+        columns = [[bind(v) for v in _bt(column)] for column in zip(*d, strict=True)]
+        for u in range(4):
+            for v, value in enumerate(_bt([columns[j][u] for j in range(4)])):
+                at = ((4 * u + v) * self.tiles + t) * self.inside.pitch + channel
+                store(moved, at, value, self.lanes)
+
+    def _load(self, at: Index) -> Expr:
+        return load(self.x, at, self.lanes)
+
+    def _block(
+        self, strip: Index, output: Index, vectors: int, moved: Expr, products: Expr
+    ) -> None:
+        """All tiles of a strip, for one block of outputs."""
+        pitch, width = self.inside.pitch, vectors * self.lanes
+        reduction = Reduction(1, pitch, 0)
+        with T.serial(self.tiles // self.rows) as group:
+            first = group * self.rows
+            with T.serial(PLACES) as place:
+                registers = Registers(self.arithmetic, self.rows, vectors)
+                for r in range(self.rows):
+                    for v in range(vectors):
+                        registers[r, v] = splat(0.0, "float32", self.lanes)
+                start = bind((place * self.tiles + first) * pitch)
+                panel = place * (pitch * self.outside.pitch) + output * pitch
+                accumulate(
+                    self.arithmetic, registers, moved,
+                    [start + r * pitch for r in range(self.rows)],
+                    self.weights, panel, reduction,
+                )  # fmt: skip
+                for r in range(self.rows):
+                    for v in range(vectors):
+                        at = (place * self.rows + r) * width + v * self.lanes
+                        store(products, at, registers[r, v], self.lanes)
+            with T.serial(self.rows) as r, T.serial(vectors) as v:
+                self._move_out(strip, first + r, output + v * self.lanes, products,
+                               r * width + v * self.lanes, self.rows * width)  # fmt: skip
+
+    def _move_out(
+        self, strip: Index, t: Index, output: Index, products: Expr, at: Index, step: int
+    ) -> None:
+        """A^T m A of one vector of outputs; the 16 places of m lie `step` apart."""
+        row, column = self._corner(strip, t)
+        m = [
+            [bind(load(products, at + (4 * i + j) * step, self.lanes)) for j in range(4)]
+            for i in range(4)
+        ]
+        columns = [[bind(v) for v in _at(column)] for column in zip(*m, strict=True)]
+        bias = bind(load(self.bias, output, self.lanes))
+        into = bind(self.outside.at(row, column) + output)
+        for i in range(2):
+            for j, value in enumerate(_at([columns[k][i] for k in range(4)])):
+                done = self.epilogue(self.arithmetic, [value + bias], [])
+                place = into + i * self.outside.row + j * self.outside.pitch
+                store(self.y, place, done, self.lanes)
+
+
+def _bt(d: Sequence[Expr]) -> list[Expr]:
+    """B^T of four values."""
+    return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
+
+
+def _at(m: Sequence[Expr]) -> list[Expr]:
+    """A^T of four values."""
+    return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]

@@ -1,0 +1,214 @@
+"""One level's boxes and scores, from the maps of offsets and of projected features."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from edge_passd import boxes as geometry
+from edge_passd.offset_sample import TAPS, offset_sample
+from targets.graph import Attend, Grid, Head, Tensor
+from targets.isa.arithmetic import Arithmetic
+from targets.operators.attend import attend, constants
+from tests.targets.cases.arrays import in_memory, on_integers
+from tests.targets.cases.case import Case, Cases, untouched
+
+ROUNDING = 1e-6  # float32, a dozen operations
+MAX_LOGIT = 87  # e^-87 is the least power that the kernel knows
+
+Offsets = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
+
+
+def normal(spread: float) -> Offsets:
+    return lambda shape, rng: rng.normal(0, spread, shape)
+
+
+def chosen(*values: float) -> Offsets:
+    return lambda shape, rng: rng.choice(values, shape)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One level. offsets: draws (H, W, A, 4) raw offsets; in steps of the grid on integers.
+
+    sides: of the default boxes, cells. zeros: of offsets and projected. others: boxes of other
+    levels, before and behind. logits: how large the biases are.
+    """
+
+    height: int
+    width: int
+    classes: int = 6
+    sides: tuple[float, ...] = (4.0, 5.04, 6.35)
+    clipped: bool = True
+    offsets: Offsets = normal(1)  # noqa: RUF009
+    others: tuple[int, int] = (0, 0)
+    zeros: tuple[int, int] = (120, 131)
+    scales: tuple[tuple[float, ...], tuple[float, ...]] = ((1.0,) * 4, (1.0,) * 4)
+    logits: float = 1.0
+    stride: float = 8.0
+
+
+ANCHOR, FIVE = (4.0,), (3.17, 4.0, 5.04, 6.35, 8.0)
+SMALL = ((0.1, 0.1, 0.2, 0.2), (0.1, 0.15, 0.2, 0.25))
+
+SHAPES = {
+    "one_cell": Shape(1, 1),
+    "one_row": Shape(1, 7),
+    "one_column": Shape(7, 1, classes=21),
+    "odd": Shape(7, 11, 21),
+    "odd_unclipped": Shape(7, 11, 21, clipped=False),
+    "among_other_levels": Shape(3, 5, others=(17, 9)),
+    "two_classes": Shape(3, 4, 2, others=(2, 3)),
+    "five_classes": Shape(3, 4, 5, others=(2, 3)),
+    "eight_classes": Shape(3, 4, 8, others=(2, 3)),
+    "twelve_classes": Shape(3, 4, 12, others=(2, 3)),
+    "sixteen_classes": Shape(3, 4, 16, others=(2, 3)),
+    "seventeen_classes": Shape(3, 4, 17, others=(2, 3)),
+    "coco_classes": Shape(3, 4, 81, others=(2, 3)),
+    "one_anchor": Shape(4, 5, sides=ANCHOR),
+    "five_anchors": Shape(4, 5, 21, sides=FIVE),
+    "scaled_offsets": Shape(4, 5, scales=SMALL),
+    "scaled_offsets_unclipped": Shape(4, 5, clipped=False, scales=SMALL),
+    "stride_128": Shape(2, 2, stride=128.0),
+    # Three cells wide and at rest, so that every tap is exactly on a cell, or one and a half.
+    "taps_on_cells": Shape(4, 5, sides=(3.0,), offsets=chosen(0)),
+    "taps_between_cells": Shape(4, 5, sides=(1.5, 4.5), offsets=chosen(0)),
+    # Centres up to two sides away: at and beyond every edge and corner of so small a map.
+    "around_the_corners": Shape(2, 2, sides=(1.0, 0.5), clipped=False, offsets=normal(1)),
+    "far_outside": Shape(3, 4, clipped=False, offsets=chosen(-30, -10, 0, 10, 30)),
+    "huge_and_tiny": Shape(5, 4, offsets=chosen(-5, -4, -3.9, 0, 3.9, 4, 5)),
+    "certain": Shape(3, 4, logits=1e3),
+}
+FLOAT = {
+    "wild": Shape(3, 4, offsets=chosen(-1e30, -1e6, -1e3, 0, 1e3, 1e6, 1e30)),
+    "wild_unclipped": Shape(3, 4, clipped=False, offsets=chosen(-1e6, -1e3, 0, 1e3, 1e6)),
+}
+# At the ends of the grid, 255 000 from rest.
+WILD = Shape(3, 4, offsets=chosen(0, 120, 255), scales=((1e4,) * 4, (1.0,) * 4))
+INTEGER = {
+    "ends_of_the_grid": WILD,
+    "ends_of_the_grid_unclipped": replace(WILD, clipped=False, scales=SMALL),
+    "zeros_at_0": Shape(3, 4, zeros=(0, 0)),
+    "zeros_at_255": Shape(3, 4, zeros=(255, 255)),
+}
+
+
+@dataclass(frozen=True)
+class Level:
+    """A layer, its tensors' values (H, W, channels), and its place among all boxes."""
+
+    layer: Attend
+    offsets: np.ndarray
+    projected: np.ndarray
+    total: int
+
+
+def level(name: str, shape: Shape, arithmetic: Arithmetic, rng: np.random.Generator) -> Level:
+    anchors, depth = len(shape.sides), shape.classes + 4
+    bias = rng.normal(0, 1, (anchors, depth))
+    bias[:, : shape.classes] *= shape.logits
+    head = Head(shape.sides, shape.clipped, *shape.scales, bias, shape.classes)
+    sides, widths = (shape.height, shape.width), (4 * anchors, anchors * TAPS * depth)
+    raw = shape.offsets((*sides, anchors, 4), rng)
+    grids: list[Grid | None] = [None, None]
+    if on_integers(arithmetic):
+        grids = [Grid(0.05, shape.zeros[0]), Grid(0.02, shape.zeros[1])]
+        steps = raw if raw.max() > 100 else np.rint(raw / 0.05) + shape.zeros[0]
+        offsets = np.clip(steps, 0, 255).astype(np.int64)
+        projected = rng.integers(0, 256, (*sides, widths[1]))
+    else:
+        offsets = raw.astype(np.float32)
+        projected = rng.normal(size=(*sides, widths[1])).astype(np.float32)
+    tensors = [
+        Tensor(label, *sides, channels, grid)
+        for label, channels, grid in zip(("offsets", "projected"), widths, grids, strict=True)
+    ]
+    layer = Attend(name, *tensors, head, shape.stride, shape.others[0])
+    total = sum(shape.others) + sides[0] * sides[1] * anchors
+    return Level(layer, offsets.reshape(*sides, -1), projected, total)
+
+
+def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    made = level(name, shape, arithmetic, rng)
+    layer = made.layer
+    inputs = {
+        "offsets": in_memory(made.offsets, layer.offsets, arithmetic, rng),
+        "projected": in_memory(made.projected, layer.projected, arithmetic, rng),
+        **constants(layer, arithmetic),
+    }
+    wanted = by_definition(layer, real(made.offsets, layer.offsets), real(made.projected, layer.projected))
+    own = np.s_[layer.first : layer.first + layer.boxes]
+    expected, limits = {}, {}
+    for label, (values, error) in wanted.items():
+        whole = (made.total, values.shape[1])
+        expected[label] = np.ma.array(np.full(whole, untouched(np.float32)))
+        limits[label] = np.zeros(whole)
+        expected[label][own], limits[label][own] = values, error
+    return Case(name, attend(layer, arithmetic, made.total), inputs, expected, limits)
+
+
+def real(values: np.ndarray, tensor: Tensor) -> np.ndarray:
+    if tensor.grid is None:
+        return values.astype(np.float64)
+    return (values - tensor.grid.zero_point) * tensor.grid.scale
+
+
+def by_definition(
+    layer: Attend, offsets: np.ndarray, projected: np.ndarray
+) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+    """Boxes (n, 4) and scores (n, C) of a level in float64, each with how far float32 may be off.
+
+    offsets, projected: (H, W, channels) values.
+    """
+    head, stride = layer.head, layer.stride
+    height, width = offsets.shape[:2]
+    rows, columns, sides = np.meshgrid(
+        (np.arange(height) + 0.5) * stride,
+        (np.arange(width) + 0.5) * stride,
+        np.array(head.sides) * stride,
+        indexing="ij",
+    )
+    rest = np.stack([columns, rows, sides, sides], -1)
+    moves = offsets.reshape(rest.shape) * head.offset_scales
+    if head.clipped:
+        adjusted = geometry.decode_clipped(moves, rest, np.full(rest.shape[:-1], stride))
+    else:
+        adjusted = geometry.decode(moves, rest)
+    cells = adjusted[..., [1, 0, 3, 2]] / stride - [0.5, 0.5, 0, 0]
+    sampled = offset_sample(
+        projected.transpose(2, 0, 1)[None], cells.transpose(2, 3, 0, 1)[None], head.depth
+    )
+    outputs = sampled[0].transpose(2, 3, 0, 1) + head.bias
+    logits, raw = outputs[..., : head.classes], outputs[..., head.classes :]
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    decoded = raw * head.attend_scales
+    final = geometry.decode(decoded, adjusted)
+
+    # A tap is off by a share of the numbers that place it, and each value on the way by its own.
+    reach = np.abs(cells).sum(-1, keepdims=True) + 1
+    largest = np.abs(projected).max()
+    off = ROUNDING * (TAPS * largest * reach + np.abs(outputs).max(-1, keepdims=True))
+    size, own = final[..., 2:].sum(-1, keepdims=True), adjusted[..., 2:].max(-1, keepdims=True)
+    spread = np.abs(final).max(-1, keepdims=True) + np.abs(decoded).max() * own
+    return {
+        "boxes": (
+            geometry.corners(final).reshape(-1, 4),
+            np.broadcast_to(off * (size + own) + ROUNDING * spread, final.shape).reshape(-1, 4),
+        ),
+        "scores": (
+            (powers / powers.sum(-1, keepdims=True)).reshape(-1, head.classes),
+            np.broadcast_to(off, logits.shape).reshape(-1, head.classes),
+        ),
+    }
+
+
+def cases(arithmetic: Arithmetic) -> Cases:
+    shapes = {**SHAPES, **(INTEGER if on_integers(arithmetic) else FLOAT)}
+    return {
+        name: partial(case, f"attend_{name}", shape, arithmetic) for name, shape in shapes.items()
+    }
