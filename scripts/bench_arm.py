@@ -17,7 +17,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import track
 
 from arm.emulator import CPUS, cannot_count
 from arm.measure import Cost, cost
@@ -52,10 +51,10 @@ def main(
     try:
         if (models or against) and (reason := cannot_count()):
             raise BadInput(reason)
-        result["models"] = [
-            _record(cost(model, cpu, times))
-            for model in track([*models, *against], "counting", console=console)
-        ]
+        result["models"] = []
+        for model in (*models, *against):
+            with console.status(f"counting {model.name}"):
+                result["models"].append(_record(cost(model, cpu, times)))
         result["bytes"] = board_sizes() if with_sizes else {}
     except (BadInput, ChildProcessError) as error:
         raise click.UsageError(str(error)) from error

@@ -20,7 +20,7 @@ def _board(name: str, says: str, cpu: str, dot: bool, cores: int) -> Board:
         name, says, "arm", MACHINE, "aarch64-linux-gnu", cpu,
         ("+neon", "+dotprod") if dot else ("+neon",),
         ("asimd", "asimddp") if dot else ("asimd",),
-        _DOT if dot else _PLAIN, cores,
+        _DOT if dot else _PLAIN, cores, "cortex-a76" if dot else "cortex-a72",
     )  # fmt: skip
 
 

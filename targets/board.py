@@ -14,7 +14,8 @@ class Board:
     """A preset.
 
     says: what it is, for people. triple, cpu, attributes: LLVM's. features: what the processor must
-    have, by their names in /proc/cpuinfo. arithmetic: by precision. cores: of its processor.
+    have, by their names in /proc/cpuinfo. arithmetic: by precision. cores: of its processor. tiles:
+    the processor whose tile sizes it takes, itself or one like it.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Board:
     features: tuple[str, ...]
     arithmetic: Mapping[str, type[Arithmetic]]
     cores: int
+    tiles: str
 
     def arithmetic_of(self, precision: str) -> Arithmetic:
         """Raises BadInput for a precision that the target does not have."""

@@ -76,7 +76,7 @@ def compile_model(options: CompileOptions, console: Console) -> Manifest:
 
 def read_model(path: Path) -> onnx.ModelProto:
     """Raises BadInput for a file that is missing, or no ONNX model."""
-    if path.is_dir() or path.suffix.lower() not in ("", ".onnx"):
+    if path.is_dir() or path.suffix.lower() != ".onnx":
         raise BadInput(f"{path}: compile takes an .onnx model; write one with `edge-passd export`")
     require_file(path, "an .onnx model")
     try:

@@ -81,8 +81,8 @@ def save_tiles(board: Board, precision: str, best: Mapping[str, Tile]) -> Path:
 
 
 def path_of(board: Board) -> Path:
-    """The file of a processor: boards with the same one share it."""
-    return FOLDER / f"{board.cpu}.json"
+    """The file of a processor."""
+    return FOLDER / f"{board.tiles}.json"
 
 
 def shape_of(layer: Convolution) -> str:

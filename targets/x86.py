@@ -20,13 +20,13 @@ BOARDS = {
     for board in (
         Board(
             "x86-64-v3", "any PC with AVX2", "x86", MACHINE, "x86_64-linux-gnu",
-            "x86-64-v3", (), _V3, {"int8": Avx2Int8, "fp32": Avx2Float}, 4,
+            "x86-64-v3", (), _V3, {"int8": Avx2Int8, "fp32": Avx2Float}, 4, "x86-64-v3",
         ),
         Board(
             "x86-64-v4-vnni", "a PC with AVX-512 and its int8 extension", "x86", MACHINE,
             # Left to itself LLVM keeps to 256 bits here.
             "x86_64-linux-gnu", "x86-64-v4", ("+avx512vnni", "-prefer-256-bit"),
-            (*_V3, *_V4, "avx512_vnni"), {"int8": Avx512Vnni, "fp32": Avx512Float}, 4,
+            (*_V3, *_V4, "avx512_vnni"), {"int8": Avx512Vnni, "fp32": Avx512Float}, 4, "x86-64-v4",
         ),
     )
 }  # fmt: skip

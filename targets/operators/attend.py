@@ -1,8 +1,6 @@
-"""Propose, sample, decode and softmax: from a level's two maps to its boxes and scores.
+"""Propose, attend, decode and softmax: from a level's two maps to its boxes and scores.
 
-A box is read once and nothing is written between its stages. The sampling follows
-`edge_passd.offset_sample`: each corner outside the map counts as zero on its own, and a tap's D
-values lie tightly behind each other, whatever D.
+A box is read once and nothing is written between its stages.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
 from edge_passd.boxes import MAX_SIZE_OFFSET
-from edge_passd.offset_sample import TAP_COLUMNS, TAP_ROWS, TAPS
 from targets.graph import Attend
 from targets.isa.arithmetic import Arithmetic
 from targets.layout import layout_of
@@ -34,6 +31,7 @@ from targets.operators.emit import (
 )
 from targets.operators.maths import exp
 from targets.operators.merge import value_of
+from targets.operators.sampling import Sampler, kept, vectors_of
 
 _NEVER = -1e30  # a logit whose softmax is zero
 _STEEP = 20.0  # tanh of half of it is 1 in float32
@@ -67,7 +65,7 @@ def attend(layer: Attend, arithmetic: Arithmetic, boxes: int) -> tirx.PrimFunc:
 
 def _width(layer: Attend, arithmetic: Arithmetic) -> int:
     """D in whole vectors."""
-    return -(-layer.head.depth // arithmetic.lanes) * arithmetic.lanes
+    return vectors_of(layer.head.depth, arithmetic) * arithmetic.lanes
 
 
 class _Level:
@@ -87,7 +85,7 @@ class _Level:
                 cell = row * width + column
                 box = bind(cell * self.head.anchors + anchor + self.layer.first)
                 cy, cx, h, w = self._propose(row, column, anchor)
-                outputs = self._sample(anchor, cy, cx, h, w)
+                outputs = self._attend(anchor, cy, cx, h, w)
                 self._decode(box, load(outputs, self.head.classes, 4), cy, cx, h, w)
                 self._softmax(box, outputs)
 
@@ -114,91 +112,17 @@ class _Level:
             powers = exp(log, 2)
             dx, dy = (bind(side * lane(shift, i)) for i in range(2))
             w, h = (bind(side * lane(powers, i)) for i in range(2))
-        return (
-            bind(T.cast(row, "float32") + dy), bind(T.cast(column, "float32") + dx), h, w
-        )  # fmt: skip
+        centre = T.cast(row, "float32") + dy, T.cast(column, "float32") + dx
+        return tuple(_opaque(each) for each in (*centre, h, w))
 
-    def _sample(self, anchor: Index, cy: Expr, cx: Expr, h: Expr, w: Expr) -> Expr:
-        """A buffer with the D outputs: bias plus the bilinear samples of all taps (eq. 4)."""
-        tensor = self.layer.projected
-        layout = layout_of(tensor, self.arithmetic)
-        rows, row_weights = self._corners(cy, h, TAP_ROWS, tensor.height)
-        columns, column_weights = self._corners(cx, w, TAP_COLUMNS, tensor.width)
-        lanes = self._tap_lanes
-        base = bind(layout.at(0, 0) + anchor * (TAPS * self.head.depth))
-        within = vector([min(t, TAPS - 1) * self.head.depth for t in range(lanes)], "int32")
-        places, weights = [], []
-        for i in range(2):
-            for j in range(2):
-                place = (
-                    rows[i] * splat(layout.row, "int32", lanes)
-                    + columns[j] * splat(layout.pitch, "int32", lanes)
-                    + within + T.broadcast(base, lanes)
-                )  # fmt: skip
-                places.append(_kept(place, "int32", lanes))
-                weights.append(_kept(row_weights[i] * column_weights[j], "float32", lanes))
-
-        # A chain of additions for each corner, as long as the registers last: one alone would wait
-        # for itself.
-        vectors = range(self.width // self.lanes)
-        chains = max(1, min(len(places), self.arithmetic.registers // 2 // len(vectors)))
-        totals = [[self._zeros() for _ in vectors] for _ in range(chains)]
-        with T.serial(TAPS) as tap:
-            for corner, (place, weight) in enumerate(zip(places, weights, strict=True)):
-                at, share = bind(place[tap]), bind(T.broadcast(weight[tap], self.lanes))
-                for v, total in zip(vectors, totals[corner % chains], strict=True):
-                    values = value_of(
-                        load(self.projected, at + v * self.lanes, self.lanes),
-                        tensor, self.arithmetic, self.lanes,
-                    )  # fmt: skip
-                    store(total, 0, load(total, 0, self.lanes) + share * values, self.lanes)
-
+    def _attend(self, anchor: Index, cy: Expr, cx: Expr, h: Expr, w: Expr) -> Expr:
+        """A buffer with the D outputs of the offset convolution, bias included."""
+        sample = Sampler(self.arithmetic, self.layer.projected, self.projected, self.head.depth)
         outputs = local(self.width, "float32")
-        unit = splat(1.0 if tensor.grid is None else tensor.grid.scale, "float32", self.lanes)
-        for v, *of_vector in zip(vectors, *totals, strict=True):
+        for v, values in enumerate(sample(anchor, cy, cx, h, w)):
             bias = load(self.bias, anchor * self.width + v * self.lanes, self.lanes)
-            whole = sum((load(each, 0, self.lanes) for each in of_vector[1:]),
-                        start=load(of_vector[0], 0, self.lanes))  # fmt: skip
-            store(outputs, v * self.lanes, whole * unit + bias, self.lanes)
+            store(outputs, v * self.lanes, values + bias, self.lanes)
         return outputs
-
-    def _zeros(self) -> Expr:
-        buffer = local(self.lanes, "float32")
-        store(buffer, 0, splat(0.0, "float32", self.lanes), self.lanes)
-        return buffer
-
-    @property
-    def _tap_lanes(self) -> int:
-        """All taps side by side, in whole vectors."""
-        return -(-TAPS // self.lanes) * self.lanes
-
-    def _corners(
-        self, centre: Expr, side: Expr, taps: np.ndarray, cells: int
-    ) -> tuple[list[Expr], list[Expr]]:
-        """Along one axis, for all taps: indices inside the map, and weights, 0 for those outside.
-
-        A lower and a higher corner each. Clipping beyond one cell outside, where every corner is
-        zero anyway, keeps the indices finite.
-        """
-        lanes = self._tap_lanes
-        parts = [*(taps / 3), *[0.0] * (lanes - TAPS)]
-        at = T.broadcast(centre, lanes) + T.broadcast(side, lanes) * vector(parts, "float32")
-        bounds = (splat(limit, "float32", lanes) for limit in (-2.0, cells + 1.0))
-        at = bind(T.min(T.max(at, next(bounds)), next(bounds)))
-        below = bind(T.floor(at))
-        part = bind(at - below)
-        low = bind(T.cast(below, f"int32x{lanes}"))
-        zero, last = splat(0, "int32", lanes), splat(cells - 1, "int32", lanes)
-        indices, weights = [], []
-        for index, weight in (
-            (low, splat(1.0, "float32", lanes) - part),
-            (bind(low + splat(1, "int32", lanes)), part),
-        ):
-            nearest = bind(T.min(T.max(index, zero), last))
-            inside = tirx.EQ(index, nearest)
-            indices.append(nearest)
-            weights.append(bind(tirx.Select(inside, weight, splat(0.0, "float32", lanes))))
-        return indices, weights
 
     def _decode(self, box: Expr, raw: Expr, cy: Expr, cx: Expr, h: Expr, w: Expr) -> None:
         """Offsets of the attend stage against the adjusted box (eq. 1); corners in pixels."""
@@ -227,13 +151,14 @@ class _Level:
             logits.append(bind(values))
         highest = logits[0]
         for values in logits[1:]:
-            # Bound one by one: TVM's simplifier takes exponential time for nested maxima.
-            highest = bind(T.max(highest, values))
+            highest = T.max(highest, values)
         highest = bind(intrinsic("llvm.vector.reduce.fmax", "float32", highest))
-        powers = [exp(values - T.broadcast(highest, lanes), lanes) for values in logits]
+        powers = [
+            _opaque(exp(values - T.broadcast(highest, lanes), lanes), lanes) for values in logits
+        ]
         total = powers[0]
         for values in powers[1:]:
-            total = bind(total + values)
+            total = total + values
         share = bind(T.float32(1) / self._sum(total))
         at = box * classes
         for i, values in enumerate(powers):
@@ -263,8 +188,10 @@ def lane_pair(values: Expr, start: int) -> Expr:
     return tirx.Shuffle([values], [constant(start), constant(start + 1)])
 
 
-def _kept(values: Expr, dtype: str, lanes: int) -> Expr:
-    """A buffer with the values, to be read lane by lane."""
-    buffer = local(lanes, dtype)
-    store(buffer, 0, values, lanes)
-    return buffer
+def _opaque(values: Expr, lanes: int = 1) -> Expr:
+    """float32 values that TVM cannot see through.
+
+    Its simplifier puts what is bound in place of each use, and takes seconds where one long formula
+    leads to the next.
+    """
+    return load(kept(values, "float32", lanes), 0, lanes)

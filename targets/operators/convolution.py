@@ -19,6 +19,8 @@ from targets.operators.epilogue import Epilogue
 from targets.operators.gemm import Reduction, Registers, accumulate, start
 from targets.tiles import Tile
 
+FEWEST_PIECES = 4  # that threads should have to share, if there are as many
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -105,7 +107,9 @@ class _Gemm:
         down = -(-self.outside.height // area.height)
         across = -(-self.outside.width // area.width)
         units = down * across
-        chunk = units if self.tile.by_output else -(-units // self.tile.chunks)
+        enough = blocks[0] + bool(blocks[1]) >= min(FEWEST_PIECES, units)
+        by_output = self.tile.by_output and enough
+        chunk = units if by_output else -(-units // self.tile.chunks)
         pieces = -(-units // chunk)
 
         def over_units(piece: Index, block: Index, vectors: int) -> None:
@@ -118,7 +122,7 @@ class _Gemm:
                 unit = piece * chunk + i
                 self._unit(unit, across, area, block, vectors)
 
-        if self.tile.by_output:
+        if by_output:
             self._over_blocks(blocks, T.parallel, lambda b, v: over_units(constant(0), b, v))
         else:
             with T.parallel(pieces) as piece:

@@ -39,8 +39,7 @@ class Registers:
     def __init__(self, arithmetic: Arithmetic, rows: int, vectors: int) -> None:
         self.rows, self.vectors, self.lanes = rows, vectors, arithmetic.lanes
         self._buffers = [
-            local(arithmetic.lanes, arithmetic.accumulator)
-            for _ in range(rows * vectors)
+            local(arithmetic.lanes, arithmetic.accumulator) for _ in range(rows * vectors)
         ]
 
     def __getitem__(self, at: tuple[int, int]) -> Expr:

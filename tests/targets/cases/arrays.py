@@ -51,7 +51,8 @@ def to_write(
     float, where 0 * NaN would reach the next layer.
     """
     empty = _empty(tensor, arithmetic)
-    memory = np.ma.array(np.full_like(empty, _stored_zero(tensor, arithmetic)))
+    dtype = empty.dtype if on_integers(arithmetic) else np.float64
+    memory = np.ma.array(np.full_like(empty, _stored_zero(tensor, arithmetic), dtype))
     rest = np.ma.array(memory[_inside(tensor)])
     if on_integers(arithmetic) if zero_rest is None else not zero_rest:
         rest[:] = np.ma.masked

@@ -1,4 +1,4 @@
-"""The script as a user starts it, on a small model."""
+"""The script as a user starts it, on the shipped model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 import bench_arm
 from arm import emulator, packages
 from arm.tables import OURS, by_operator, comparison, sizes
-
-CLASSES, SIZE = 3, 64
+from tests.arm.conftest import Bundles
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -27,28 +25,20 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With model.onnx and model.passd, for an ARM board."""
-    from bench.models import random_model
-    from targets.compile import CompileOptions, compile_model
-
-    folder = tmp_path_factory.mktemp("bench_arm")
-    model = random_model(CLASSES, "int8", SIZE, folder).rename(folder / "model.onnx")
-    options = CompileOptions(model, folder / "model.passd", "arm", "raspberry-pi-5")
-    compile_model(options, Console(quiet=True))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def printed(folder: Path) -> str:
+def printed(bundles: Bundles, models: dict[str, Path], folder: Path) -> str:
     if reason := emulator.cannot_count():
         pytest.skip(reason)
     done = run(
-        folder / "model.passd", "--against", folder / "model.onnx", "--times", 2,
+        bundles("shipped", "raspberry-pi-5"), "--against", models["shipped"], "--times", "2",
         "--json", folder / "arm.json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench_arm")
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +50,9 @@ def test_each_model_is_counted(result: dict[str, Any]) -> None:
     ours, peer = result["models"]
     assert (ours["engine"], peer["engine"]) == ("tvm", "onnxruntime")
     for each in (ours, peer):
-        assert (each["precision"], each["classes"], each["input_size"]) == ("int8", CLASSES, SIZE)
-        assert each["executed"] > 1e6
+        assert (each["precision"], each["classes"], each["input_size"]) == ("int8", 6, 320)
         assert each["bytes"] > 1e6
+    assert 1e8 < ours["executed"] < peer["executed"]
 
 
 def test_the_operators_add_up(result: dict[str, Any]) -> None:
@@ -77,8 +67,6 @@ def test_the_dearest_operators_have_the_most_to_multiply(result: dict[str, Any])
     operators = [each for each in result["models"][0]["operators"] if each["macs"] > 1e6]
     macs, executed = np.array([[each["macs"], each["executed"]] for each in operators]).T
     assert np.corrcoef(macs, executed)[0, 1] > 0.8
-    # An instruction of this processor does sixteen at most.
-    assert (macs / executed < 16).all()
 
 
 def test_the_tables_are_printed(printed: str, result: dict[str, Any]) -> None:
