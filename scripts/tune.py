@@ -7,9 +7,10 @@
 
 The whole model is compiled for each candidate; then every operator keeps the tile with which it
 took least. On a board of this machine's kind that is time, measured here in turn with the tiles so
-far, on one thread, and on all cores for what threads share: run it on the board itself, where `pip install "edge-passd[targets]"` brings the compiler. For
-another ARM board it is executed instructions under emulation (scripts/setup_arm): no times, but a
-sane order where kernels are bound by what the core can issue.
+far, on one thread, and on all cores for what threads share: run it on the board itself, where
+`pip install "edge-passd[targets]"` brings the compiler. For another ARM board it is executed
+instructions under emulation (scripts/setup_arm): no times, but a sane order where kernels are bound
+by what the core can issue.
 """
 
 from __future__ import annotations

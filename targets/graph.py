@@ -42,8 +42,8 @@ class Image:
 
     name: str
     output: Tensor
-    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: tuple[float, ...] = (1.0, 1.0, 1.0)
+    shift: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -83,30 +83,6 @@ class Convolution:
 
 
 @dataclass(eq=False)
-class Separable:
-    """A depthwise convolution and the 1x1 convolution that follows, strip by strip."""
-
-    depthwise: Convolution
-    pointwise: Convolution
-
-    @property
-    def name(self) -> str:
-        return self.pointwise.name
-
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        return (self.depthwise.input,)
-
-    @property
-    def output(self) -> Tensor:
-        return self.pointwise.output
-
-    @property
-    def macs(self) -> int:
-        return self.depthwise.macs + self.pointwise.macs
-
-
-@dataclass(eq=False)
 class Merge:
     """lateral + nearest 2x upsampled top: the pyramid's top-down step.
 
@@ -117,7 +93,7 @@ class Merge:
     lateral: Tensor
     top: Tensor
     output: Tensor
-    multipliers: tuple[float, float] | None = None
+    multipliers: tuple[float, ...] | None = None
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -174,7 +150,7 @@ class Attend:
         return self.projected.height * self.projected.width * self.head.anchors
 
 
-Layer: TypeAlias = "Image | Convolution | Separable | Merge | Attend"
+Layer: TypeAlias = "Image | Convolution | Merge | Attend"
 
 
 def output_of(layer: Layer) -> Tensor | None:

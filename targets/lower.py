@@ -12,7 +12,16 @@ from tvm.ir import Expr
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as T
 
-from targets.graph import Attend, Convolution, Graph, Image, Layer, Merge, Tensor, output_of
+from targets.graph import (
+    Attend,
+    Convolution,
+    Graph,
+    Image,
+    Layer,
+    Merge,
+    Tensor,
+    output_of,
+)
 from targets.isa.arithmetic import Arithmetic
 from targets.operators import attend, convolution, depthwise, image, merge, winograd
 from targets.plan import Constants, Workspace, plan_constants, plan_workspace

@@ -12,7 +12,7 @@ from tvm.tirx.script.builder import ir as T
 
 from targets.graph import Convolution
 from targets.isa.arithmetic import Arithmetic
-from targets.layout import flat, layout_of, stored_zero
+from targets.layout import Layout, flat, layout_of, stored_zero
 from targets.operators.border import fill_border
 from targets.operators.emit import Argument, Index, constant, function, store
 from targets.operators.epilogue import Epilogue
@@ -70,7 +70,13 @@ def convolution(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.
         epilogue = Epilogue(
             stored_zero(layer.output, arithmetic), layer.limits, buffers.get("multipliers")
         )
-        _Gemm(layer, arithmetic, tile, x, buffers["weights"], buffers["bias"], y, epilogue).emit()
+        layouts = (inside, outside)
+        if layer.kernel == 1 and layer.stride == 1 and not (inside.border or outside.border):
+            layouts = (flat(inside), flat(outside))
+        gemm = Gemm(
+            layer, arithmetic, tile, *layouts, x, buffers["weights"], buffers["bias"], y, epilogue
+        )
+        gemm.emit_parallel()
         fill_border(y, outside, epilogue.zero)
 
     arguments = [Argument("x", arithmetic.stored, inside.size)]
@@ -79,60 +85,55 @@ def convolution(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.
     return function(layer.name, arguments, body)
 
 
-class _Gemm:
-    """The loops around the micro-kernel."""
+class Gemm:
+    """The loops around the micro-kernel.
+
+    inside, outside: of the pixels in `x` and `y`. origin: row of `y` where those of `x` begin.
+    """
 
     def __init__(
-        self, layer: Convolution, arithmetic: Arithmetic, tile: Tile,
-        x: Expr, weights: Expr, bias: Expr, y: Expr, epilogue: Epilogue,
+        self, layer: Convolution, arithmetic: Arithmetic, tile: Tile, inside: Layout,
+        outside: Layout, x: Expr, weights: Expr, bias: Expr, y: Expr, epilogue: Epilogue,
+        origin: Index = 0,
     ) -> None:  # fmt: skip
         self.arithmetic, self.tile, self.epilogue = arithmetic, tile, epilogue
         self.x, self.weights, self.bias, self.y = x, weights, bias, y
-        self.inside, self.outside = (
-            layout_of(each, arithmetic) for each in (layer.input, layer.output)
-        )
+        self.inside, self.outside, self.origin = inside, outside, origin
         self.stride, self.corner = layer.stride, -(layer.kernel // 2)
-        if (
-            layer.kernel == 1
-            and layer.stride == 1
-            and not (self.inside.border or self.outside.border)
-        ):
-            self.inside, self.outside = flat(self.inside), flat(self.outside)
-        length = layer.kernel * self.inside.pitch
-        self.reduction = Reduction(layer.kernel, length, self.inside.row)
+        length = layer.kernel * inside.pitch
+        self.reduction = Reduction(layer.kernel, length, inside.row)
+        self.area = tile_pixels(outside.height, outside.width, tile.rows)
+        self.across = -(-outside.width // self.area.width)
+        self.units = -(-outside.height // self.area.height) * self.across
+        self.blocks = divmod(outside.pitch // arithmetic.lanes, tile.vectors)
 
-    def emit(self) -> None:
-        blocks = tile_blocks(self.outside.pitch // self.arithmetic.lanes, self.tile.vectors)
-        area = tile_pixels(self.outside.height, self.outside.width, self.tile.rows)
-        down = -(-self.outside.height // area.height)
-        across = -(-self.outside.width // area.width)
-        units = down * across
-        enough = blocks[0] + bool(blocks[1]) >= min(FEWEST_PIECES, units)
-        by_output = self.tile.by_output and enough
-        chunk = units if by_output else -(-units // self.tile.chunks)
-        pieces = -(-units // chunk)
-
-        def over_units(piece: Index, block: Index, vectors: int) -> None:
+    def emit_parallel(self) -> None:
+        """Everything, shared among threads."""
+        enough = self.blocks[0] + bool(self.blocks[1]) >= min(FEWEST_PIECES, self.units)
+        if self.tile.by_output and enough:
+            self._over_blocks(T.parallel, lambda b, v: self._over(constant(0), self.units, b, v))
+            return
+        chunk = -(-self.units // self.tile.chunks)
+        with T.parallel(-(-self.units // chunk)) as piece:
+            first = piece * chunk
             count = (
                 chunk
-                if units % chunk == 0
-                else T.min(constant(chunk), constant(units) - piece * chunk)
+                if self.units % chunk == 0
+                else T.min(constant(chunk), constant(self.units) - first)
             )
-            with T.serial(count) as i:
-                unit = piece * chunk + i
-                self._unit(unit, across, area, block, vectors)
+            self._over_blocks(T.serial, lambda b, v: self._over(first, count, b, v))
 
-        if by_output:
-            self._over_blocks(blocks, T.parallel, lambda b, v: over_units(constant(0), b, v))
-        else:
-            with T.parallel(pieces) as piece:
-                self._over_blocks(blocks, T.serial, lambda b, v: over_units(piece, b, v))
+    def emit(self) -> None:
+        """Everything, on the thread that asks."""
+        self._over_blocks(T.serial, lambda b, v: self._over(constant(0), self.units, b, v))
 
-    def _over_blocks(
-        self, blocks: tuple[int, int], loop: Callable, body: Callable[[Index, int], None]
-    ) -> None:
+    def _over(self, first: Index, count: Index, block: Index, vectors: int) -> None:
+        with T.serial(count) as i:
+            self._unit(first + i, block, vectors)
+
+    def _over_blocks(self, loop: Callable, body: Callable[[Index, int], None]) -> None:
         """All blocks of outputs, the last of which may have fewer vectors."""
-        whole, rest = blocks
+        whole, rest = self.blocks
         if not rest:
             with loop(whole) as block:
                 body(block, self.tile.vectors)
@@ -145,10 +146,11 @@ class _Gemm:
                 with T.Else():
                     body(constant(whole), rest)
 
-    def _unit(self, unit: Index, across: int, area: Pixels, block: Index, vectors: int) -> None:
+    def _unit(self, unit: Index, block: Index, vectors: int) -> None:
         """One rectangle of pixels; those at the right and bottom edge may be smaller."""
-        row, column = unit // across * area.height, unit % across * area.width
-        if across == 1:
+        area = self.area
+        row, column = unit // self.across * area.height, unit % self.across * area.width
+        if self.across == 1:
             row, column = unit * area.height, constant(0)
         self._edges(
             self.outside.height % area.height, row, area.height, self.outside.height,
@@ -188,17 +190,12 @@ class _Gemm:
             self.weights, output * self.reduction.size, self.reduction,
         )  # fmt: skip
         scales = self.epilogue.scales(arithmetic, output, vectors)
-        into = T.Bind(self.outside.at(row, column) + output)
+        into = T.Bind(self.outside.at(self.origin + row, column) + output)
         for r, (i, j) in enumerate(places):
             at = into + i * self.outside.row + j * self.outside.pitch
             totals = [registers[r, v] for v in range(vectors)]
             value = self.epilogue(arithmetic, totals, scales)
             store(self.y, at, value, vectors * arithmetic.lanes)
-
-
-def tile_blocks(vectors: int, per_block: int) -> tuple[int, int]:
-    """Whole blocks, and vectors of the last one if it is smaller."""
-    return divmod(vectors, per_block)
 
 
 def tile_pixels(height: int, width: int, rows: int) -> Pixels:

@@ -86,8 +86,7 @@ class _Winograd:
         self.epilogue = Epilogue(0, layer.limits, None)
         self.across = self.outside.width // 2
         down = self.outside.height // 2
-        # Strips of equal height, so that none needs a size of its own.
-        self.deep = next(d for d in range(-(-down // tile.chunks), down + 1) if down % d == 0)
+        self.deep = _strip_rows(down, tile.chunks)
         self.strips = down // self.deep
         self.tiles = self.deep * self.across
         self.rows = next(r for r in range(min(tile.rows, self.tiles), 0, -1) if self.tiles % r == 0)
@@ -173,6 +172,11 @@ class _Winograd:
                 done = self.epilogue(self.arithmetic, [value + bias], [])
                 place = into + i * self.outside.row + j * self.outside.pitch
                 store(self.y, place, done, self.lanes)
+
+
+def _strip_rows(height: int, strips: int) -> int:
+    """Rows of strips of equal height, of which there are `strips` or somewhat fewer."""
+    return next(d for d in range(-(-height // strips), height + 1) if height % d == 0)
 
 
 def _bt(d: Sequence[Expr]) -> list[Expr]:

@@ -71,9 +71,9 @@ def read_onnx(model: onnx.ModelProto, where: str) -> Graph:
 
 def integer_share(graph: Graph) -> float:
     """Share of the convolutions' multiply-adds that run on integers."""
-    convolutions = [layer for layer in graph.layers if isinstance(layer, Convolution)]
-    total = sum(layer.macs for layer in convolutions)
-    return sum(layer.macs for layer in convolutions if layer.multipliers is not None) / total
+    layers = [layer for layer in graph.layers if isinstance(layer, Convolution)]
+    total = sum(layer.macs for layer in layers)
+    return sum(layer.macs for layer in layers if layer.multipliers is not None) / total
 
 
 class _Reader:
@@ -118,11 +118,12 @@ class _Reader:
     def _node(self, node: onnx.NodeProto) -> None:
         inputs = [self.values[name] for name in node.input]
         tails = [each for each in inputs if isinstance(each, _Tail)]
-        if all(each is None or isinstance(each, np.ndarray) for each in inputs):
-            feeds = {name: v for name, v in zip(node.input, inputs, strict=True) if name}
+        arrays = [each for each in inputs if isinstance(each, np.ndarray)]
+        if len(arrays) == sum(map(bool, node.input)):
+            feeds = dict(zip(filter(None, node.input), arrays, strict=True))
             self.values[node.output[0]] = evaluate([node], feeds, node.output)[node.output[0]]
             if node.op_type == "DequantizeLinear":
-                self.quantised[node.output[0]] = _Weights(node.input[0], *inputs[:2])
+                self.quantised[node.output[0]] = _Weights(node.input[0], arrays[0], arrays[1])
         elif tails and node.op_type in ("Conv", "QuantizeLinear", "DequantizeLinear"):
             raise self._unknown(tails[0].node)
         elif not tails and (read := getattr(self, f"_{node.op_type}", None)):
@@ -174,10 +175,14 @@ class _Reader:
         return image
 
     def _QuantizeLinear(
-        self, node: onnx.NodeProto, value: object, scale: np.ndarray, zero: np.ndarray
+        self,
+        node: onnx.NodeProto,
+        value: object,
+        scale: np.ndarray,
+        zero: np.ndarray | None = None,
     ) -> Tensor:
-        if zero.dtype != np.uint8 or scale.size != 1:
-            raise self._unknown(node, f" to {zero.dtype}")
+        if zero is None or zero.dtype != np.uint8 or scale.size != 1:
+            raise self._unknown(node, " to something else than uint8 on one grid")
         grid = Grid(float(scale), int(zero))
         if isinstance(value, Image):
             if (grid.scale, grid.zero_point) != (1.0, 0):
@@ -273,8 +278,14 @@ class _Reader:
         return _Draft(layer)
 
     def _Clip(
-        self, node: onnx.NodeProto, value: object, low: np.ndarray, high: np.ndarray
+        self,
+        node: onnx.NodeProto,
+        value: object,
+        low: np.ndarray | None = None,
+        high: np.ndarray | None = None,
     ) -> _Draft:
+        if low is None or high is None:
+            raise self._unknown(node, " without limits")
         return self._cut(node, value, float(low), float(high))
 
     def _Relu(self, node: onnx.NodeProto, value: object) -> _Draft:
@@ -289,7 +300,12 @@ class _Reader:
         return value
 
     def _Resize(
-        self, node: onnx.NodeProto, value: object, roi: object, scales: object, sizes: object = None
+        self,
+        node: onnx.NodeProto,
+        value: object,
+        roi: object = None,
+        scales: object = None,
+        sizes: object = None,
     ) -> _Upsampled:
         how = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         nearest = (

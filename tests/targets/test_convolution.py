@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from targets.tiles import Tile
 from tests.targets.cases.case import Make
-from tests.targets.cases.convolution import cases
-from tests.targets.cases.layer import Shape, case
+from tests.targets.cases.convolution import case, direct_cases
+from tests.targets.cases.layer import Shape
 from tests.targets.native import NATIVE, Native, every
 
 sides, borders, zeros = st.integers(1, 9), st.integers(0, 1), st.integers(0, 255)
 
 
-@every(cases)
+@every(direct_cases)
 def test_it_is_the_definition(kernels: Native, make: Make) -> None:
     kernels.check(make())
 

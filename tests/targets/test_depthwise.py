@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from targets.tiles import Tile
 from tests.targets.cases.case import Make
-from tests.targets.cases.depthwise import cases
-from tests.targets.cases.layer import Shape, case
+from tests.targets.cases.convolution import case, depthwise_cases
+from tests.targets.cases.layer import Shape
 from tests.targets.native import NATIVE, Native, every
 
 
-@every(cases)
+@every(depthwise_cases)
 def test_it_is_the_definition(kernels: Native, make: Make) -> None:
     kernels.check(make())
 

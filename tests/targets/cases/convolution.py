@@ -1,15 +1,24 @@
-"""1x1 and 3x3 convolutions."""
+"""Layers of one convolution: direct, depthwise, by Winograd."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+from tvm import tirx
+
+from targets.graph import Convolution
 from targets.isa.arithmetic import Arithmetic
+from targets.operators import convolution, depthwise, winograd
 from targets.tiles import Tile
-from tests.targets.cases.case import Cases
-from tests.targets.cases.layer import Shape, layer_cases
+from tests.targets.cases.arrays import in_memory, on_integers, to_write
+from tests.targets.cases.case import Case, Cases
+from tests.targets.cases.layer import Fill, Shape, generator, layer_of, result, variants
 
 BARE = (0, 0)
 
-SHAPES = {
+DIRECT = {
     "one_pixel": Shape(1, 1, 40, 12, kernel=1, borders=BARE),
     "one_pixel_3x3": Shape(1, 1, 40, 12),
     "one_row": Shape(1, 7, 12, 40),
@@ -29,13 +38,91 @@ SHAPES = {
     "a_tile_wider_than_the_outputs": Shape(4, 5, 12, 12, tile=Tile(3, 5)),
     "a_last_block_of_fewer_vectors": Shape(5, 5, 40, 270, kernel=1, tile=Tile(10, 4)),
     "by_output": Shape(5, 5, 40, 270, tile=Tile(10, 2, by_output=True)),
-    "by_output_all_blocks_whole": Shape(5, 5, 12, 64, tile=Tile(4, 2, by_output=True)),
+    "by_output_all_blocks_whole": Shape(5, 5, 12, 128, tile=Tile(4, 2, by_output=True)),
+    "by_output_of_few_blocks": Shape(5, 5, 12, 20, tile=Tile(2, 2, by_output=True)),
     "one_piece": Shape(13, 19, 12, 40, tile=Tile(4, 2, chunks=1)),
     "a_last_piece_of_fewer_tiles": Shape(13, 19, 12, 40, tile=Tile(10, 2, chunks=4)),
     "more_pieces_than_tiles": Shape(13, 19, 12, 40, tile=Tile(4, 2, chunks=1000)),
 }
-PLAIN = Shape(4, 5, 64, 20, borders=(1, 1))
+DEPTHWISE = {
+    "one_pixel": Shape(1, 1, 16, None),
+    "one_row": Shape(1, 7, 48, None),
+    "one_column": Shape(7, 1, 48, None, borders=(1, 1)),
+    "odd": Shape(13, 19, 48, None),
+    "odd_with_a_border_behind": Shape(13, 19, 16, None, borders=(1, 1)),
+    "odd_stride_2": Shape(13, 19, 48, None, stride=2, borders=(1, 1)),
+    "even_stride_2": Shape(6, 10, 48, None, stride=2),
+    "one_pixel_at_a_time": Shape(3, 5, 16, None, tile=Tile(1, 1)),
+    "a_row_at_a_time": Shape(3, 19, 16, None, tile=Tile(19, 1)),
+    "a_tile_wider_than_the_map": Shape(3, 5, 16, None, tile=Tile(32, 1)),
+    "many_channels": Shape(4, 5, 272, None),
+}
+WINOGRAD = {
+    "one_tile": Shape(2, 2, 12, 20),
+    "one_row_of_tiles": Shape(2, 14, 12, 40),
+    "one_column_of_tiles": Shape(14, 2, 12, 40, borders=(1, 1)),
+    "odd_numbers_of_tiles": Shape(10, 6, 40, 40, borders=(1, 1)),
+    "one_strip": Shape(10, 6, 12, 40, tile=Tile(5, 2, chunks=1)),
+    "strips_of_several_rows": Shape(12, 6, 12, 40, tile=Tile(4, 2, chunks=3)),
+    "groups_that_do_not_divide_a_strip": Shape(4, 10, 12, 40, tile=Tile(3, 2, chunks=2)),
+    "a_last_block_of_fewer_vectors": Shape(4, 4, 20, 72, tile=Tile(4, 4)),
+    "a_tile_larger_than_the_map": Shape(4, 4, 12, 12, tile=Tile(64, 5)),
+}
+PLAIN = {
+    "convolution": Shape(4, 5, 64, 20, borders=(1, 1)),
+    "depthwise": Shape(4, 9, 16, None, borders=(1, 1)),
+    "winograd": Shape(4, 6, 20, 20, borders=(1, 1)),
+}
 
 
-def cases(arithmetic: Arithmetic) -> Cases:
-    return layer_cases("convolution", SHAPES, PLAIN, arithmetic)
+def case(
+    name: str,
+    shape: Shape,
+    arithmetic: Arithmetic,
+    fill: Fill | None = None,
+    by_winograd: bool = False,
+) -> Case:
+    rng = generator(name)
+    layer, x = layer_of(name, shape, arithmetic, rng, fill)
+    values, error = result(layer, x)
+    if by_winograd:
+        # Its sums run over values from all over a tile, four times as many of them.
+        error = np.full(error.shape, 4 * error.max())
+    function, constants = _operator(layer, arithmetic, shape.tile, by_winograd)
+    inputs = {"x": in_memory(x, layer.input, arithmetic, rng), **constants}
+    limits = {"y": to_write(error, layer.output, arithmetic).data}
+    expected = {"y": to_write(values, layer.output, arithmetic)}
+    return Case(name, function, inputs, expected, {} if on_integers(arithmetic) else limits)
+
+
+def _operator(
+    layer: Convolution, arithmetic: Arithmetic, tile: Tile, by_winograd: bool
+) -> tuple[tirx.PrimFunc, Mapping[str, np.ndarray]]:
+    if layer.depthwise:
+        function = depthwise.depthwise(layer, arithmetic, tile)
+        return function, depthwise.constants(layer, arithmetic)
+    if by_winograd:
+        function = winograd.winograd(layer, arithmetic, tile)
+        return function, winograd.constants(layer, arithmetic, tile)
+    function = convolution.convolution(layer, arithmetic, tile)
+    return function, convolution.constants(layer, arithmetic, tile)
+
+
+def direct_cases(arithmetic: Arithmetic) -> Cases:
+    return _cases("convolution", DIRECT, arithmetic)
+
+
+def depthwise_cases(arithmetic: Arithmetic) -> Cases:
+    return _cases("depthwise", DEPTHWISE, arithmetic)
+
+
+def winograd_cases(arithmetic: Arithmetic) -> Cases:
+    """None for integers."""
+    return {} if on_integers(arithmetic) else _cases("winograd", WINOGRAD, arithmetic)
+
+
+def _cases(kind: str, shapes: Mapping[str, Shape], arithmetic: Arithmetic) -> Cases:
+    return {
+        name: partial(case, f"{kind}_{name}", shape, arithmetic, fill, kind == "winograd")
+        for name, (shape, fill) in variants(shapes, PLAIN[kind], arithmetic).items()
+    }

@@ -1,37 +1,32 @@
-"""A convolution of any shape, depthwise or not, with numbers that make it a case."""
+"""Convolutions of any shape, with numbers that make them a case."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
 from targets.graph import Convolution, Tensor
 from targets.isa.arithmetic import Arithmetic
-from targets.operators import convolution, depthwise
 from targets.tiles import Tile
 from tests.targets.cases.arrays import (
     EPSILON,
     convolved,
     convolved_by_channel,
     grid_of,
-    in_memory,
     on_integers,
     requantised,
-    to_write,
     zero_of,
 )
-from tests.targets.cases.case import Case, Cases
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A convolution's shape. sides: of the input. borders, zeros: of input and output.
+    """A convolution's shape. height, width: of the input. outputs: None for depthwise.
 
-    outputs: None for depthwise.
+    borders, zeros: of input and output, the latter for integers. limits: for floats.
     """
 
     height: int
@@ -45,10 +40,17 @@ class Shape:
     zeros: tuple[int, int] = (7, 130)
     limits: tuple[float, float] | None = None
 
+    @property
+    def weights(self) -> tuple[int, int, int, int]:
+        """(O, I, k, k)."""
+        if self.outputs is None:
+            return self.channels, 1, self.kernel, self.kernel
+        return self.outputs, self.channels, self.kernel, self.kernel
+
 
 @dataclass(frozen=True)
 class Numbers:
-    """x: (H, W, C). weights, bias, multipliers: of `Convolution`, integers as int64."""
+    """x: (H, W, C). weights, bias, multipliers: as of `Convolution`."""
 
     x: np.ndarray
     weights: np.ndarray
@@ -59,71 +61,59 @@ class Numbers:
 Fill = Callable[[Shape, np.random.Generator], Numbers]
 
 
-def case(name: str, shape: Shape, arithmetic: Arithmetic, fill: Fill | None = None) -> Case:
-    """A layer of this shape with numbers by `fill`, or random ones of the arithmetic's kind."""
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    fill = fill or (spread if on_integers(arithmetic) else real)
-    return _of_numbers(name, shape, arithmetic, fill(shape, rng), rng)
+def generator(name: str) -> np.random.Generator:
+    """The same for the same name, in every process."""
+    return np.random.default_rng(zlib.crc32(name.encode()))
 
 
-def _of_numbers(
-    name: str, shape: Shape, arithmetic: Arithmetic, numbers: Numbers, rng: np.random.Generator
-) -> Case:
-    by_channel = shape.outputs is None
-    outputs = shape.channels if shape.outputs is None else shape.outputs
-    height, width = -(-shape.height // shape.stride), -(-shape.width // shape.stride)
-    input_, output = (
-        Tensor(label, *sides, channels, grid_of(arithmetic, zero), border)
-        for label, sides, channels, zero, border in zip(
-            ("x", "y"), ((shape.height, shape.width), (height, width)), (shape.channels, outputs),
-            shape.zeros, shape.borders, strict=True,
-        )
-    )  # fmt: skip
+def layer_of(
+    name: str,
+    shape: Shape,
+    arithmetic: Arithmetic,
+    rng: np.random.Generator,
+    fill: Fill | None = None,
+) -> tuple[Convolution, np.ndarray]:
+    """A layer with numbers by `fill`, or random ones, and (H, W, C) input, integers as in ONNX."""
     integers = on_integers(arithmetic)
+    numbers = (fill or (spread if integers else real))(shape, rng)
+    grids = [grid_of(arithmetic, zero) for zero in shape.zeros]
+    height, width = -(-shape.height // shape.stride), -(-shape.width // shape.stride)
     layer = Convolution(
         name,
-        input_,
-        output,
+        Tensor("x", shape.height, shape.width, shape.channels, grids[0], shape.borders[0]),
+        Tensor("y", height, width, shape.weights[0], grids[1], shape.borders[1]),
         numbers.weights.astype(np.int8 if integers else np.float32),
         numbers.bias.astype(np.int32 if integers else np.float32),
         shape.stride,
-        by_channel,
+        shape.outputs is None,
         numbers.multipliers.astype(np.float32) if integers else None,
         None if integers else shape.limits,
     )
-    apply = convolved_by_channel if by_channel else convolved
-    sums = apply(numbers.x - zero_of(input_), numbers.weights, shape.stride) + numbers.bias
-    limits: Mapping[str, np.ndarray] = {}
-    if integers:
+    return layer, numbers.x
+
+
+def result(
+    layer: Convolution, x: np.ndarray, off: np.ndarray | float = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the layer makes of x, off by at most `off`: (H', W', O), and how far it may be off."""
+    apply = convolved_by_channel if layer.depthwise else convolved
+    weights, bias = layer.weights.astype(x.dtype), layer.bias.astype(x.dtype)
+    sums = apply(x - zero_of(layer.input), weights, layer.stride) + bias
+    if layer.multipliers is not None:
         assert sums.min() >= -(2**31), "what does not fit is not asked for"
         assert sums.max() < 2**31
-        values = requantised(sums, numbers.multipliers, zero_of(output))
-    else:
-        values = sums if shape.limits is None else np.clip(sums, *shape.limits)
-        sizes = apply(np.abs(numbers.x), np.abs(numbers.weights), shape.stride)
-        roundings = shape.kernel**2 * shape.channels + 1
-        error = roundings * EPSILON * (sizes + np.abs(numbers.bias))
-        limits = {"y": to_write(error, output, arithmetic).data}
-    if by_channel:
-        function = depthwise.depthwise(layer, arithmetic, shape.tile)
-        constants = depthwise.constants(layer, arithmetic)
-    else:
-        function = convolution.convolution(layer, arithmetic, shape.tile)
-        constants = convolution.constants(layer, arithmetic, shape.tile)
-    x = in_memory(numbers.x, input_, arithmetic, rng)
-    expected = {"y": to_write(values, output, arithmetic)}
-    return Case(name, function, {"x": x, **constants}, expected, limits)
-
-
-def _weights_shape(shape: Shape) -> tuple[int, int, int, int]:
-    outputs = shape.channels if shape.outputs is None else shape.outputs
-    inputs = 1 if shape.outputs is None else shape.channels
-    return outputs, inputs, shape.kernel, shape.kernel
+        values = requantised(sums, layer.multipliers, zero_of(layer.output))
+        return values, np.zeros(values.shape)
+    roundings = (layer.weights[0].size + 1) * EPSILON
+    sizes = apply(np.abs(x), np.abs(weights), layer.stride) + np.abs(bias)
+    brought = apply(np.broadcast_to(off, x.shape).astype(x.dtype), np.abs(weights), layer.stride)
+    low, high = layer.limits or (-np.inf, np.inf)
+    return np.clip(sums, low, high), roundings * sizes + brought
 
 
 def spread(shape: Shape, rng: np.random.Generator) -> Numbers:
     """Integers that fill the output's range, a little of it saturated at both ends."""
-    weights = rng.integers(-127, 128, _weights_shape(shape))
+    weights = rng.integers(-127, 128, shape.weights)
     x = rng.integers(0, 256, (shape.height, shape.width, shape.channels))
     bias = rng.integers(-5000, 5000, len(weights))
     deviation = 104 * 73 * np.sqrt(weights[0].size)
@@ -131,11 +121,11 @@ def spread(shape: Shape, rng: np.random.Generator) -> Numbers:
 
 
 def real(shape: Shape, rng: np.random.Generator) -> Numbers:
-    """float32 values."""
-    weights = rng.normal(size=_weights_shape(shape)).astype(np.float32)
-    x = rng.normal(size=(shape.height, shape.width, shape.channels)).astype(np.float32)
-    bias = rng.normal(size=len(weights)).astype(np.float32)
-    x, weights, bias = (each.astype(np.float64) for each in (x, weights, bias))
+    """float32 values, as float64."""
+    sizes = (shape.height, shape.width, shape.channels), shape.weights, shape.weights[:1]
+    x, weights, bias = (
+        rng.normal(size=size).astype(np.float32).astype(np.float64) for size in sizes
+    )
     return Numbers(x, weights, bias, np.ones(len(weights)))
 
 
@@ -158,14 +148,11 @@ def extreme(x: int) -> Fill:
     """The same `x` everywhere, and the weight furthest from zero: sums that no 16 bits hold."""
 
     def fill(shape: Shape, rng: np.random.Generator) -> Numbers:
-        weights = np.full(_weights_shape(shape), 127)
+        weights = np.full(shape.weights, 127)
         weights[::2] = -127
-        bias = np.arange(len(weights))
-        largest = 255 * 127 * weights[0].size
-        multipliers = np.full(len(weights), 130 / largest)
-        return Numbers(
-            np.full((shape.height, shape.width, shape.channels), x), weights, bias, multipliers
-        )
+        multipliers = np.full(len(weights), 130 / (255 * 127 * weights[0].size))
+        everywhere = np.full((shape.height, shape.width, shape.channels), x)
+        return Numbers(everywhere, weights, np.arange(len(weights)), multipliers)
 
     return fill
 
@@ -180,7 +167,8 @@ def full(shape: Shape, rng: np.random.Generator) -> Numbers:
     return Numbers(numbers.x, numbers.weights, bias, np.full(len(bias), 130 / 2**31))
 
 
-INTEGER_FILLS: Mapping[str, tuple[tuple[int, int], Fill]] = {
+# By name: zero points of input and output, and numbers.
+INTEGERS: Mapping[str, tuple[tuple[int, int], Fill]] = {
     "zeros_at_0": ((0, 0), spread),
     "zeros_at_255": ((255, 255), spread),
     "zeros_at_0_and_255": ((0, 255), spread),
@@ -192,22 +180,18 @@ INTEGER_FILLS: Mapping[str, tuple[tuple[int, int], Fill]] = {
     "lowest_inputs_and_weights": ((255, 128), extreme(0)),
     "sums_of_32_bits": ((31, 128), full),
 }
-FLOAT_LIMITS = {"relu6": (0.0, 6.0), "relu": (0.0, np.inf), "around_zero": (-0.5, 0.5)}
+LIMITS = {"relu6": (0.0, 6.0), "relu": (0.0, np.inf), "around_zero": (-0.5, 0.5)}
 
 
-def layer_cases(
-    prefix: str, shapes: Mapping[str, Shape], plain: Shape, arithmetic: Arithmetic
-) -> Cases:
-    """All `shapes`, and `plain` with the numbers that are special for the arithmetic."""
-    made: Cases = {}
-    for name, shape in shapes.items():
-        made[name] = partial(case, f"{prefix}_{name}", shape, arithmetic)
+def variants(
+    shapes: Mapping[str, Shape], plain: Shape, arithmetic: Arithmetic
+) -> dict[str, tuple[Shape, Fill | None]]:
+    """All `shapes`, and `plain` with what is special in the arithmetic."""
+    found: dict[str, tuple[Shape, Fill | None]] = {k: (v, None) for k, v in shapes.items()}
     if on_integers(arithmetic):
-        for name, (zeros, fill) in INTEGER_FILLS.items():
-            shape = replace(plain, zeros=zeros)
-            made[name] = partial(case, f"{prefix}_{name}", shape, arithmetic, fill)
+        for name, (zeros, fill) in INTEGERS.items():
+            found[name] = replace(plain, zeros=zeros), fill
     else:
-        for name, limits in FLOAT_LIMITS.items():
-            shape = replace(plain, limits=limits)
-            made[name] = partial(case, f"{prefix}_{name}", shape, arithmetic)
-    return made
+        for name, limits in LIMITS.items():
+            found[name] = replace(plain, limits=limits), None
+    return found

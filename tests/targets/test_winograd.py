@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from targets.isa.avx2 import Avx2Int8
+from targets.tiles import Tile
+from tests.targets.cases.case import Make
+from tests.targets.cases.convolution import PLAIN, case, winograd_cases
+from tests.targets.cases.layer import Shape
+from tests.targets.native import NATIVE, Native, every
+
+FLOAT = [each for each in NATIVE if each.precision == "fp32"]
+
+
+@every(winograd_cases)
+def test_it_is_the_definition(kernels: Native, make: Make) -> None:
+    kernels.check(make())
+
+
+@pytest.mark.parametrize("kernels", FLOAT, ids=str)
+@settings(max_examples=10)
+@given(
+    st.builds(
+        Shape,
+        st.sampled_from([2, 4, 6, 8, 10]),
+        st.sampled_from([2, 4, 6, 8]),
+        channels=st.integers(5, 40),
+        outputs=st.integers(5, 70),
+        tile=st.builds(Tile, st.integers(1, 16), st.integers(1, 4), st.integers(1, 30)),
+        borders=st.tuples(st.just(1), st.integers(0, 1)),
+    )
+)
+def test_any_shape(kernels: Native, shape: Shape) -> None:
+    kernels.check(case("winograd", shape, kernels.arithmetic, by_winograd=True))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"height": 5}, {"width": 3}, {"stride": 2}, {"kernel": 1}],
+    ids=lambda change: "_".join(change),
+)
+def test_other_layers_are_refused(change: dict[str, int]) -> None:
+    shape = replace(PLAIN["winograd"], **change)
+    with pytest.raises(ValueError, match="winograd is no 3x3 convolution of even size, stride 1"):
+        case("winograd", shape, FLOAT[0].arithmetic, by_winograd=True)
+
+
+def test_integers_are_refused() -> None:
+    with pytest.raises(ValueError, match="winograd is no 3x3 convolution .* in float"):
+        case("winograd", PLAIN["winograd"], Avx2Int8(), by_winograd=True)
