@@ -31,7 +31,6 @@ from rich.progress import track
 from bench.cold_start import cold_starts
 from bench.full_model import Candidate, latencies
 from bench.offset_case import offset_case
-from bench.offset_forms import milliseconds
 from bench.page import processor, replace_between
 from bench.rounds import quartiles, ratios
 from bench.tables import OURS, tables
@@ -39,8 +38,8 @@ from edge_passd.engines.table import load_engine
 from edge_passd.errors import BadInput
 from edge_passd.files import write_text
 
-# bench.candidates and bench.offset_files are imported where they are used: every measuring process
-# imports this file, and shall not load PyTorch.
+# What loads PyTorch or TVM is imported where it is used: every process that measures imports this
+# file, and shall load neither without need.
 
 PRECISIONS = ("int8", "fp32")
 PACKAGES = {  # of each engine
@@ -174,6 +173,7 @@ def _offset_convolution(
     classes: int, threads: int, size: int, folder: Path, rounds: int, burst: int
 ) -> dict[str, Any]:
     from bench.offset_files import KINDS, offset_file
+    from bench.offset_forms import milliseconds
 
     case = offset_case(classes, size)
     files = {kind: offset_file(case, kind, folder) for kind in KINDS}

@@ -33,14 +33,12 @@ def assemble(
     runtime: libraries to carry, in the order in which they are loaded. tiles: other than the
     board's own. Raises BadInput for a model that is not ours.
     """
-    properties = {each.key: each.value for each in model.metadata_props}
-    info = ModelInfo.from_json(properties.get(METADATA_KEY), "the model")
     lowered = lower(graph, board.arithmetic_of(precision), tiles or tiles_of(board, precision))
     compiled = build(lowered.module, llvm_target(board))
     if dump:
         dump.lowered(lowered, compiled)
     manifest = Manifest(
-        model=info,
+        model=info_of(model, "the model"),
         target=TargetInfo(
             board.kind, board.name, board.triple, board.machine, board.cpu, board.features
         ),
@@ -59,6 +57,12 @@ def assemble(
     )
     files = {LIBRARY: link(compiled, linker), CONSTANTS: lowered.constants.content, **runtime}
     return manifest, files
+
+
+def info_of(model: onnx.ModelProto, where: str) -> ModelInfo:
+    """What the model says about itself; BadInput, with `where` in it, if it is not ours."""
+    properties = {each.key: each.value for each in model.metadata_props}
+    return ModelInfo.from_json(properties.get(METADATA_KEY), where)
 
 
 def operator_row(layer: Layer) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from edge_passd.bundle import Manifest, write_bundle
 from edge_passd.bundle.tables import show_operators
 from edge_passd.errors import BadInput
 from edge_passd.files import replacing, require_file, require_writable
-from targets.assemble import assemble
+from targets.assemble import assemble, info_of
 from targets.board import Board
 from targets.dump import Dump
 from targets.gate import check
@@ -75,7 +75,7 @@ def compile_model(options: CompileOptions, console: Console) -> Manifest:
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Raises BadInput for a file that is missing, or no ONNX model."""
+    """Raises BadInput for a file that is missing, no ONNX model, or not one of ours."""
     if path.is_dir() or path.suffix.lower() != ".onnx":
         raise BadInput(f"{path}: compile takes an .onnx model; write one with `edge-passd export`")
     require_file(path, "an .onnx model")
@@ -85,18 +85,18 @@ def read_model(path: Path) -> onnx.ModelProto:
     except Exception as error:  # protobuf's and the checker's errors share no base but Exception
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BadInput(f"{path}: no valid ONNX model ({reason}); export it again") from error
+    info_of(model, str(path))
     return model
 
 
 def lowered_graph(model: onnx.ModelProto, where: str, dump: Dump | None = None) -> Graph:
     """The model as our operators, after all passes; `where` names it in errors."""
+    dump = dump or Dump(None)
     graph = read_onnx(model, where)
-    steps = [("read_onnx", graph)]
-    for each in PASSES:
+    dump.graph(0, "read_onnx", graph)
+    for number, each in enumerate(PASSES, 1):
         graph = each(graph)
-        steps.append((each.__name__, graph))
-        if dump:
-            dump.graphs(steps)
+        dump.graph(number, each.__name__, graph)
     return graph
 
 
@@ -120,10 +120,10 @@ def summarise(
     """What was made, as a table and a few lines."""
     show_operators(manifest.operators, console)
     (record,) = manifest.parity
+    same = f", {record['matched']:.1%} of {record['detections']} detections the same"
     console.print(
-        f"{record['ran']} on {record['photos']} photos: boxes within {record['boxes']:.2g} px, "
-        f"scores within {record['scores']:.2g}, {record['matched']:.1%} of "
-        f"{record['detections']} detections the same",
+        f"{record['ran']} on {record['photos']} pictures: boxes within {record['boxes']:.2g} px, "
+        f"scores within {record['scores']:.2g}{same if record['detections'] else ''}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     console.print(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import tvm
@@ -18,10 +17,9 @@ class Dump:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def graphs(self, steps: Sequence[tuple[str, Graph]]) -> None:
-        """The graph after each pass, in a file each."""
-        for number, (name, graph) in enumerate(steps):
-            self._write(f"{number}-{name}.txt", "\n".join(map(describe, graph.layers)))
+    def graph(self, number: int, name: str, graph: Graph) -> None:
+        """The graph after pass number `number`."""
+        self._write(f"{number}-{name}.txt", "\n".join(map(describe, graph.layers)))
 
     def lowered(self, lowered: Lowered, compiled: tvm.runtime.Module) -> None:
         """TIR, assembly, and where every tensor and constant lies."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx
 
+from bench import PHOTO
 from bench.full_model import Candidate
 from bench.grid_sample import in_grid_sample_form
 from bench.models import exported, file_name, random_model
@@ -62,5 +63,5 @@ def candidates_for(
 
 def _compile(model: Path, bundle: Path) -> None:
     command = [sys.executable, "-m", "edge_passd", "compile", str(model)]
-    command += ["--target", "x86", "--board", "native", "-o", str(bundle)]
+    command += ["--target", "x86", "--board", "native", "--photos", str(PHOTO), "-o", str(bundle)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +44,18 @@ class OffsetCase:
             for level, arrays in enumerate(zip(self.features, self.boxes, strict=True))
             for name, array in zip(("features", "boxes"), arrays, strict=True)
         }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A form of the case, loaded, with its inputs bound.
+
+    run: what is timed; all levels. maps: what `run` returned, to (1, A, D, H, W) for each level;
+    not timed, for a form that keeps its maps in another layout.
+    """
+
+    run: Callable[[], Any]
+    maps: Callable[[Any], list[np.ndarray]] = list
 
 
 def offset_case(classes: int, size: int = 320) -> OffsetCase:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,32 +14,16 @@ from openvino import opset8 as ops
 from openvino.frontend import FrontEndManager
 from openvino.frontend.onnx import ConversionExtension
 
-from bench.offset_case import OffsetCase, expected
+from bench.offset_case import OffsetCase, Prepared, expected
+from bench.offset_compiled import compiled
 from bench.rounds import interleave
+from bench.tables import OURS
 from edge_passd.engines.openvino import read_model
 
 TOLERANCE = 1e-3
 
-
-@dataclass(frozen=True)
-class Prepared:
-    """A loaded form with its inputs bound.
-
-    run: what is timed; all levels. maps: what `run` returned, to (1, A, D, H, W) for each level;
-    not timed, for a form that keeps its maps in another layout.
-    """
-
-    run: Callable[[], Any]
-    maps: Callable[[Any], list[np.ndarray]] = list
-
-
-@dataclass(frozen=True)
-class Form:
-    """kind: of the file it runs, see `offset_files.KINDS`. prepare: load it, given the file, the
-    inputs by name and the number of threads."""
-
-    kind: str
-    prepare: Callable[[Path, Mapping[str, np.ndarray], int], Prepared]
+# Loads a form, given the case, files of it by kind (see `offset_files`), and the number of threads.
+Prepare = Callable[[OffsetCase, Mapping[str, Path], int], Prepared]
 
 
 def milliseconds(
@@ -52,8 +35,8 @@ def milliseconds(
     """
     wanted = expected(case)
     runs = {}
-    for name, form in FORMS.items():
-        prepared = form.prepare(files[form.kind], case.inputs, threads)
+    for name, prepare in FORMS.items():
+        prepared = prepare(case, files, threads)
         found = prepared.maps(prepared.run())
         error = max(np.abs(a - b).max() for a, b in zip(found, wanted, strict=True))
         if not error < TOLERANCE:
@@ -64,16 +47,23 @@ def milliseconds(
     return {name: 1e3 * each for name, each in interleave(runs, rounds, burst).items()}
 
 
-def _onnxruntime(path: Path, inputs: Mapping[str, np.ndarray], threads: int) -> Prepared:
+def _onnxruntime(kind: str, case: OffsetCase, files: Mapping[str, Path], threads: int) -> Prepared:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return Prepared(partial(session.run, None, dict(inputs)))
+    session = onnxruntime.InferenceSession(files[kind], options, providers=["CPUExecutionProvider"])
+    binding = session.io_binding()
+    for name, array in case.inputs.items():
+        binding.bind_cpu_input(name, array)
+    for output in session.get_outputs():
+        binding.bind_output(output.name)
+    run = partial(session.run_with_iobinding, binding)
+    return Prepared(run, lambda _: binding.copy_outputs_to_cpu())
 
 
 def _openvino(
-    path: Path,
-    inputs: Mapping[str, np.ndarray],
+    kind: str,
+    case: OffsetCase,
+    files: Mapping[str, Path],
     threads: int,
     read: Callable[[Path], openvino.Model] = read_model,
 ) -> Prepared:
@@ -82,8 +72,12 @@ def _openvino(
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": threads,
     }
-    request = openvino.Core().compile_model(read(path), "CPU", settings).create_infer_request()
-    return Prepared(partial(request.infer, dict(inputs)), lambda results: list(results.values()))
+    model = openvino.Core().compile_model(read(files[kind]), "CPU", settings)
+    request = model.create_infer_request()
+    for name, array in case.inputs.items():
+        request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+    run = partial(request.infer, share_outputs=True)
+    return Prepared(run, lambda results: list(results.values()))
 
 
 def _with_deformable_convolution(path: Path) -> openvino.Model:
@@ -103,14 +97,15 @@ def _deformable_convolution(node: Any) -> Any:
     return ops.add(output, ops.reshape(bias, column, False)).outputs()
 
 
-# To add one: a row here. Ours is called `bench.tables.OURS`.
-FORMS: dict[str, Form] = {
-    "onnxruntime, DeformConv": Form("DeformConv", _onnxruntime),
-    "onnxruntime, GridSample": Form("GridSample", _onnxruntime),
-    "onnxruntime, gather (edge-passd's export)": Form("OffsetSample", _onnxruntime),
-    "OpenVINO, deformable convolution": Form(
-        "DeformConv", partial(_openvino, read=_with_deformable_convolution)
+# To add one: a row here.
+FORMS: dict[str, Prepare] = {
+    OURS: lambda case, _, threads: compiled(case, threads),
+    "onnxruntime, DeformConv": partial(_onnxruntime, "DeformConv"),
+    "onnxruntime, GridSample": partial(_onnxruntime, "GridSample"),
+    "onnxruntime, gather (edge-passd's export)": partial(_onnxruntime, "OffsetSample"),
+    "OpenVINO, deformable convolution": partial(
+        _openvino, "DeformConv", read=_with_deformable_convolution
     ),
-    "OpenVINO, GridSample": Form("GridSample", _openvino),
-    "OpenVINO, edge-passd's export": Form("OffsetSample", _openvino),
+    "OpenVINO, GridSample": partial(_openvino, "GridSample"),
+    "OpenVINO, edge-passd's export": partial(_openvino, "OffsetSample"),
 }

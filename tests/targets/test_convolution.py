@@ -26,9 +26,7 @@ shapes = st.builds(
     outputs=st.integers(4, 70),
     kernel=st.sampled_from([1, 3]),
     stride=st.sampled_from([1, 2]),
-    tile=st.builds(
-        Tile, st.integers(1, 24), st.integers(1, 4), st.integers(1, 30), st.booleans()
-    ),
+    tile=st.builds(Tile, st.integers(1, 24), st.integers(1, 4), st.integers(1, 30), st.booleans()),
     borders=st.tuples(st.just(1), borders),
     zeros=st.tuples(zeros, zeros),
 )

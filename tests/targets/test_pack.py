@@ -11,7 +11,12 @@ from targets import arm, x86
 from targets.isa.arithmetic import Arithmetic
 
 ARITHMETICS = sorted(
-    {each for module in (arm, x86) for b in module.BOARDS.values() for each in b.arithmetic.values()},
+    {
+        each
+        for module in (arm, x86)
+        for b in module.BOARDS.values()
+        for each in b.arithmetic.values()
+    },
     key=lambda each: each.__name__,
 )
 # Instructions of these fold two neighbours, so that a vector has its lanes' first pairs first.

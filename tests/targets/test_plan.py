@@ -110,5 +110,3 @@ def test_the_plan_does_not_hang_on_the_run() -> None:
     graphs_ = (graph_of([9, 5, 30, 7], [0, 1, 0]) for _ in range(2))
     first, second = (plan_workspace(graph, NeonDot()) for graph in graphs_)
     assert [*first.offsets.values()] == [*second.offsets.values()]
-
-

@@ -50,5 +50,5 @@ def test_other_layers_are_refused(change: dict[str, int]) -> None:
 
 
 def test_integers_are_refused() -> None:
-    with pytest.raises(ValueError, match="winograd is no 3x3 convolution .* in float"):
+    with pytest.raises(ValueError, match=r"winograd is no 3x3 convolution .* in float"):
         case("winograd", PLAIN["winograd"], Avx2Int8(), by_winograd=True)

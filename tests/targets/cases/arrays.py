@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 
 from targets.graph import Grid, Tensor
@@ -9,6 +11,11 @@ from targets.isa.arithmetic import Arithmetic
 from targets.layout import layout_of
 
 EPSILON = 2.0**-24  # of one rounding to float32, relative
+
+
+def generator(name: str) -> np.random.Generator:
+    """The same for the same name, in every process."""
+    return np.random.default_rng(zlib.crc32(name.encode()))
 
 
 def on_integers(arithmetic: Arithmetic) -> bool:

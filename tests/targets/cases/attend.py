@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,14 +9,13 @@ from functools import partial
 import numpy as np
 
 from edge_passd import boxes as geometry
-from edge_passd.offset_sample import TAPS, offset_sample
+from edge_passd.offset_sample import TAPS
 from targets.graph import Attend, Grid, Head, Tensor
 from targets.isa.arithmetic import Arithmetic
 from targets.operators.attend import attend, constants
-from tests.targets.cases.arrays import in_memory, on_integers
+from tests.targets.cases.arrays import generator, in_memory, on_integers
 from tests.targets.cases.case import Case, Cases, untouched
-
-ROUNDING = 1e-7  # of a few operations in float32, relative
+from tests.targets.cases.sampling import ROUNDING, sampled
 
 Offsets = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
 
@@ -130,7 +128,7 @@ def level(name: str, shape: Shape, arithmetic: Arithmetic, rng: np.random.Genera
 
 
 def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    rng = generator(name)
     made = level(name, shape, arithmetic, rng)
     layer = made.layer
     inputs = {
@@ -138,7 +136,9 @@ def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
         "projected": in_memory(made.projected, layer.projected, arithmetic, rng),
         **constants(layer, arithmetic),
     }
-    wanted = by_definition(layer, real(made.offsets, layer.offsets), real(made.projected, layer.projected))
+    wanted = by_definition(
+        layer, real(made.offsets, layer.offsets), real(made.projected, layer.projected)
+    )
     own = np.s_[layer.first : layer.first + layer.boxes]
     expected, limits = {}, {}
     for label, (values, error) in wanted.items():
@@ -177,23 +177,19 @@ def by_definition(
     else:
         adjusted = geometry.decode(moves, rest)
     cells = adjusted[..., [1, 0, 3, 2]] / stride - [0.5, 0.5, 0, 0]
-    boxes = cells.transpose(2, 3, 0, 1)[None]
-    maps = projected.transpose(2, 0, 1)[None]
-    sampled = offset_sample(maps, boxes, head.depth)
-    outputs = sampled[0].transpose(2, 3, 0, 1) + head.bias
+    values, error = sampled(projected, cells, head.depth)
+    outputs = values + head.bias
+    error = error.max(-1, keepdims=True) + ROUNDING * np.abs(outputs).max(-1, keepdims=True)
     logits, raw = outputs[..., : head.classes], outputs[..., head.classes :]
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     decoded = raw * head.attend_scales
     final = geometry.decode(decoded, adjusted)
 
-    # What places a tap rounds in proportion to its size, which is of no effect where no tap meets
-    # the map, and nine taps never err all one way; the other values round in proportion to their own.
-    met = offset_sample(np.ones_like(maps), boxes, head.depth)[0].max(1).transpose(1, 2, 0) > 0
-    reach = met[..., None] * (1 + np.abs(cells).sum(-1, keepdims=True))
-    sizes = 2 * np.abs(projected).max() * reach + np.abs(outputs).max(-1, keepdims=True)
-    error = 2 * ROUNDING * sizes
+    # A side and where it lies round in proportion to themselves, beside what the outputs are off.
     side = np.maximum(adjusted[..., 2:], final[..., 2:]).max(-1, keepdims=True)
-    far = np.abs(final).max(-1, keepdims=True) + np.abs(decoded).max(-1, keepdims=True) * side
+    far = sum(
+        np.abs(each).max(-1, keepdims=True) for each in (rest, adjusted, final, decoded * side)
+    )
     off = error * np.max(head.attend_scales) * side + 4 * ROUNDING * far
     return {
         "boxes": (

@@ -12,9 +12,9 @@ from targets.graph import Convolution
 from targets.isa.arithmetic import Arithmetic
 from targets.operators import convolution, depthwise, winograd
 from targets.tiles import Tile
-from tests.targets.cases.arrays import in_memory, on_integers, to_write
+from tests.targets.cases.arrays import generator, in_memory, on_integers, to_write
 from tests.targets.cases.case import Case, Cases
-from tests.targets.cases.layer import Fill, Shape, generator, layer_of, result, variants
+from tests.targets.cases.layer import Fill, Shape, layer_of, result, variants
 
 BARE = (0, 0)
 

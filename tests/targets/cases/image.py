@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +10,7 @@ import numpy as np
 from targets.graph import Image, Tensor
 from targets.isa.arithmetic import Arithmetic
 from targets.operators.image import image
-from tests.targets.cases.arrays import EPSILON, grid_of, on_integers, to_write
+from tests.targets.cases.arrays import EPSILON, generator, grid_of, on_integers, to_write
 from tests.targets.cases.case import Case, Cases
 
 COLOURS = 3
@@ -46,7 +45,7 @@ SCALE, SHIFT = (0.5, 2.0, 1 / 127.5), (-3.0, 0.25, -1.0)
 
 
 def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    rng = generator(name)
     size = COLOURS, shape.size, shape.size
     planes = rng.uniform(0, 255, size).astype(np.float32)
     if shape.values is not None:

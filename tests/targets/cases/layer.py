@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -61,11 +60,6 @@ class Numbers:
 Fill = Callable[[Shape, np.random.Generator], Numbers]
 
 
-def generator(name: str) -> np.random.Generator:
-    """The same for the same name, in every process."""
-    return np.random.default_rng(zlib.crc32(name.encode()))
-
-
 def layer_of(
     name: str,
     shape: Shape,
@@ -92,10 +86,8 @@ def layer_of(
     return layer, numbers.x
 
 
-def result(
-    layer: Convolution, x: np.ndarray, off: np.ndarray | float = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """What the layer makes of x, off by at most `off`: (H', W', O), and how far it may be off."""
+def result(layer: Convolution, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the layer makes of x (H, W, C): (H', W', O), and how far float32 may be off."""
     apply = convolved_by_channel if layer.depthwise else convolved
     weights, bias = layer.weights.astype(x.dtype), layer.bias.astype(x.dtype)
     sums = apply(x - zero_of(layer.input), weights, layer.stride) + bias
@@ -106,9 +98,8 @@ def result(
         return values, np.zeros(values.shape)
     roundings = (layer.weights[0].size + 1) * EPSILON
     sizes = apply(np.abs(x), np.abs(weights), layer.stride) + np.abs(bias)
-    brought = apply(np.broadcast_to(off, x.shape).astype(x.dtype), np.abs(weights), layer.stride)
     low, high = layer.limits or (-np.inf, np.inf)
-    return np.clip(sums, low, high), roundings * sizes + brought
+    return np.clip(sums, low, high), roundings * sizes
 
 
 def spread(shape: Shape, rng: np.random.Generator) -> Numbers:
@@ -162,7 +153,8 @@ def full(shape: Shape, rng: np.random.Generator) -> Numbers:
     numbers = spread(shape, rng)
     apply = convolved_by_channel if shape.outputs is None else convolved
     sums = apply(numbers.x - shape.zeros[0], numbers.weights, shape.stride)
-    highest, lowest = 2**31 - 1 - sums.max((0, 1)), -(2**31) - sums.min((0, 1))
+    highest = 2**31 - 1 - np.maximum(sums.max((0, 1)), 0)
+    lowest = -(2**31) - np.minimum(sums.min((0, 1)), 0)
     bias = np.where(np.arange(len(highest)) % 2, highest, lowest)
     return Numbers(numbers.x, numbers.weights, bias, np.full(len(bias), 130 / 2**31))
 
