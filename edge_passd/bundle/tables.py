@@ -29,7 +29,8 @@ def show(manifest: Manifest, path: Path, console: Console, every_operator: bool 
     ]
     console.print(_rows("files", files))
     if manifest.parity:
-        console.print(_rows("parity with the model it was compiled from", manifest.parity))
+        for record in manifest.parity:
+            console.print(_pairs("parity with the model it was compiled from", record.items()))
     if manifest.operators:
         show_operators(manifest.operators, console, every_operator)
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -43,14 +41,6 @@ def cross_compile(tmp_path_factory: pytest.TempPathFactory) -> CrossCompile:
         return folder / "output"
 
     return compile_
-
-
-@pytest.fixture(scope="session")
-def photo_file(photo: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cat as a .png."""
-    path = tmp_path_factory.mktemp("photo") / "cat.png"
-    cv2.imwrite(str(path), photo)
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -29,11 +29,11 @@ SIZE = 128  # of the small PASSD
 Answers = tuple[np.ndarray, np.ndarray]  # boxes and scores
 
 
-# A bundle is compiled from an export, and the compiler's own tests compare the two.
-@pytest.fixture(scope="session", params=[name for name in ENGINES if name != "tvm"])
+@pytest.fixture(scope="session", params=ENGINES)
 def small_passd(request: pytest.FixtureRequest) -> tuple[str, Path]:
     """An engine's name, and one and the same small PASSD as that engine takes it."""
-    fixture = {"tflite": "small_tflite", "torch": "small_run"}.get(request.param, "small_onnx")
+    fixtures = {"tflite": "small_tflite", "torch": "small_run", "tvm": "small_bundle"}
+    fixture = fixtures.get(request.param, "small_onnx")
     return request.param, request.getfixturevalue(fixture)
 
 
@@ -41,18 +41,6 @@ def small_passd(request: pytest.FixtureRequest) -> tuple[str, Path]:
 def engine(small_passd: tuple[str, Path]) -> Engine:
     name, path = small_passd
     return load_engine(path, name, threads=1)
-
-
-@pytest.fixture(scope="session")
-def small_onnx(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from quant.engine import model_info
-    from quant.export.graph import to_onnx, with_metadata
-    from quant.run_folder import load_run
-
-    model, figures = load_run(small_run)
-    path = tmp_path_factory.mktemp("small_onnx") / "small.onnx"
-    path.write_bytes(with_metadata(to_onnx(model), model_info(model, figures)).SerializeToString())
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ def test_it_is_the_definition(kernels: Native, make: Make) -> None:
 
 
 @pytest.mark.parametrize("kernels", NATIVE, ids=str)
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(
     height=st.integers(1, 6),
     width=st.integers(1, 6),

@@ -33,7 +33,7 @@ shapes = st.builds(
 
 
 @pytest.mark.parametrize("kernels", NATIVE, ids=str)
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(shape=shapes)
 def test_any_shape(kernels: Native, shape: Shape) -> None:
     kernels.check(case("convolution", shape, kernels.arithmetic))

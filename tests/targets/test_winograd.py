@@ -22,7 +22,7 @@ def test_it_is_the_definition(kernels: Native, make: Make) -> None:
 
 
 @pytest.mark.parametrize("kernels", FLOAT, ids=str)
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(
     st.builds(
         Shape,

@@ -54,15 +54,10 @@ SMALL = ((0.1, 0.1, 0.2, 0.2), (0.1, 0.15, 0.2, 0.25))
 
 SHAPES = {
     "one_cell": Shape(1, 1),
-    "one_row": Shape(1, 7),
-    "one_column": Shape(7, 1, classes=21),
     "odd": Shape(7, 11, 21),
     "odd_unclipped": Shape(7, 11, 21, clipped=False),
-    "among_other_levels": Shape(3, 5, others=(17, 9)),
+    "among_other_levels": Shape(3, 5, others=(17, 9), stride=128.0),
     "two_classes": Shape(3, 4, 2, others=(2, 3)),
-    "five_classes": Shape(3, 4, 5, others=(2, 3)),
-    "eight_classes": Shape(3, 4, 8, others=(2, 3)),
-    "twelve_classes": Shape(3, 4, 12, others=(2, 3)),
     "sixteen_classes": Shape(3, 4, 16, others=(2, 3)),
     "seventeen_classes": Shape(3, 4, 17, others=(2, 3)),
     "coco_classes": Shape(3, 4, 81, others=(2, 3)),
@@ -70,10 +65,8 @@ SHAPES = {
     "five_anchors": Shape(4, 5, 21, sides=FIVE),
     "scaled_offsets": Shape(4, 5, scales=SMALL),
     "scaled_offsets_unclipped": Shape(4, 5, clipped=False, scales=SMALL),
-    "stride_128": Shape(2, 2, stride=128.0),
-    # Three cells wide and at rest, so that every tap is exactly on a cell, or one and a half.
+    # Three cells wide and at rest, so that every tap is on a cell.
     "taps_on_cells": Shape(4, 5, sides=(3.0,), offsets=chosen(0)),
-    "taps_between_cells": Shape(4, 5, sides=(1.5, 4.5), offsets=chosen(0)),
     # Centres up to two sides away: at and beyond every edge and corner of so small a map.
     "around_the_corners": Shape(2, 2, sides=(1.0, 0.5), clipped=False, offsets=normal(1)),
     "far_outside": Shape(3, 4, clipped=False, offsets=chosen(-30, -10, 0, 10, 30)),
