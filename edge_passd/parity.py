@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,9 @@ INT8_LIMITS = Limits(
     same_score=0.3,
     matched=0.85,
 )
+# Compiled float32 against float64: a sum of 2,304 products in one chain rounds more than the parts
+# that other engines add up. On trained weights 0.0005 px were seen, on random ones 0.03.
+COMPILED_FLOAT_LIMITS = replace(FLOAT_LIMITS, box_error=0.05)
 # Between two that round alike, as compiled kernels and their definition do, only the float head
 # differs.
 EXACT_INT8_LIMITS = Limits(

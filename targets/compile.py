@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +12,11 @@ from rich.console import Console
 
 from edge_passd.bundle import Manifest, write_bundle
 from edge_passd.bundle.tables import show_operators
+from edge_passd.engines.base import check_model
 from edge_passd.errors import BadInput
-from edge_passd.files import replacing, require_file, require_writable
-from targets.assemble import assemble, info_of
+from edge_passd.files import require_file, require_writable
+from edge_passd.model_info import METADATA_KEY
+from targets.assemble import assemble
 from targets.board import Board
 from targets.dump import Dump
 from targets.gate import check
@@ -55,6 +58,8 @@ def compile_model(options: CompileOptions, console: Console) -> Manifest:
     if options.output.suffix.lower() != ".passd":
         raise BadInput(f"{options.output}: name a file that ends with .passd")
     require_writable(options.output)
+    if options.dump and options.dump.exists() and not options.dump.is_dir():
+        raise BadInput(f"{options.dump} is a file; name a folder for --dump")
     board = choose_board(options.target, options.board)
     linker = find_linker(board.machine)
     model = read_model(options.model)
@@ -65,11 +70,12 @@ def compile_model(options: CompileOptions, console: Console) -> Manifest:
     runtime = runtime_libraries(board.machine) if options.runtime else {}
     with console.status(f"compiling {len(graph.layers)} operators for {board.name}"):
         manifest, files = assemble(model, graph, board, precision, linker, runtime, dump)
-    with replacing(options.output) as temporary:
-        write_bundle(temporary, manifest, files)
-        record = check(temporary, manifest, model, graph, photos, console)
-        manifest = replace(manifest, parity=(record,))
-        write_bundle(temporary, manifest, files)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder, options.output.name)
+        write_bundle(trial, manifest, files)
+        record = check(trial, manifest, model, graph, photos, console)
+    manifest = replace(manifest, parity=(record,))
+    write_bundle(options.output, manifest, files)
     summarise(manifest, board, options.output, time.monotonic() - started, console)
     return manifest
 
@@ -85,8 +91,15 @@ def read_model(path: Path) -> onnx.ModelProto:
     except Exception as error:  # protobuf's and the checker's errors share no base but Exception
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BadInput(f"{path}: no valid ONNX model ({reason}); export it again") from error
-    info_of(model, str(path))
+    metadata = {each.key: each.value for each in model.metadata_props}.get(METADATA_KEY)
+    shapes = {each.name: _shape(each) for each in model.graph.input}
+    check_model(path, metadata, shapes, [each.name for each in model.graph.output])
     return model
+
+
+def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
+    """Zero for a dimension that is not fixed."""
+    return tuple(each.dim_value for each in value.type.tensor_type.shape.dim)
 
 
 def lowered_graph(model: onnx.ModelProto, where: str, dump: Dump | None = None) -> Graph:

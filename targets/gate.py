@@ -15,7 +15,7 @@ from edge_passd.bundle import Manifest, write_bundle
 from edge_passd.bundle.machine import this_machine
 from edge_passd.engines.tvm import TvmEngine
 from edge_passd.errors import BadInput
-from edge_passd.parity import EXACT_INT8_LIMITS, FLOAT_LIMITS, compare
+from edge_passd.parity import COMPILED_FLOAT_LIMITS, EXACT_INT8_LIMITS, compare
 from targets.assemble import assemble
 from targets.graph import Graph
 from targets.reference import Reference
@@ -36,7 +36,7 @@ def check(
     here = this_machine()
     target = manifest.target
     runs = target.machine == here.machine and {*target.features} <= (here.features or set())
-    limits = FLOAT_LIMITS if manifest.precision == "fp32" else EXACT_INT8_LIMITS
+    limits = COMPILED_FLOAT_LIMITS if manifest.precision == "fp32" else EXACT_INT8_LIMITS
     with tempfile.TemporaryDirectory() as folder, Progress(console=console, transient=True) as bars:
         bar = bars.add_task("checking against the graph", total=len(photos))
         if not runs:

@@ -61,8 +61,8 @@ def compile_command(
     """Compile an exported .onnx model to a .passd bundle, with kernels scheduled for its board.
 
     The bundle is all that the board needs beside edge-passd itself. Before it is written it must
-    compute what the model's graph means in exact arithmetic: boxes within 0.01 px and scores within
-    1e-4 in float, 0.05 px and 1e-3 in int8, and 99.5% of the detections the same.
+    compute what the model's graph means in exact arithmetic: boxes within 0.05 px, scores within
+    1e-4 in float and 1e-3 in int8, and 99.5% of the detections the same.
     """
     from rich.console import Console
 

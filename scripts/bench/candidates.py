@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import onnx
+from rich.console import Console
 
 from bench import PHOTO
 from bench.full_model import Candidate
 from bench.grid_sample import in_grid_sample_form
 from bench.models import exported, file_name, random_model
 from bench.tables import OURS
-from edge_passd.cli.main import COMMANDS
 from edge_passd.detector import default_model
-from edge_passd.engines.table import ENGINES
 from edge_passd.files import replacing
+from targets.compile import CompileOptions, compile_model
+from targets.table import NATIVE, native_board
 
 SHIPPED = (6, "int8", 320)  # classes with the background, precision, pixels
 SHIPPED_FLOAT = (6, "fp32", 320)
@@ -34,8 +33,8 @@ def candidates_for(
     """By the names of the tables; files are made in `folder`.
 
     float_model: the shipped model in float, .onnx or run folder, or None for random weights.
-    reuse_bundles: compile only where `folder` has no bundle. Raises CalledProcessError when the
-    compiler fails.
+    reuse_bundles: compile only where `folder` has no bundle. Raises BadInput for a model that does
+    not compile.
     """
     case = (classes, precision, size)
     if case == SHIPPED:
@@ -48,20 +47,15 @@ def candidates_for(
     other, tflite, bundle = (Path(f"{stem}{end}") for end in ("-grid.onnx", ".tflite", ".passd"))
     with replacing(other) as temporary:
         onnx.save(in_grid_sample_form(onnx.load(model)), temporary)
-    candidates = {}
-    if "tvm" in ENGINES and "compile" in COMMANDS:
-        if not (reuse_bundles and bundle.is_file()):
-            _compile(model, bundle)
-        candidates[OURS] = Candidate("tvm", bundle)
-    candidates["onnxruntime"] = Candidate("onnxruntime", model)
-    candidates[OTHER_FORM] = Candidate("onnxruntime", other)
-    candidates["OpenVINO"] = Candidate("openvino", model)
+    if not (reuse_bundles and bundle.is_file()):
+        options = CompileOptions(model, bundle, native_board().kind, NATIVE, photos=PHOTO)
+        compile_model(options, Console(quiet=True))
+    candidates = {
+        OURS: Candidate("tvm", bundle),
+        "onnxruntime": Candidate("onnxruntime", model),
+        OTHER_FORM: Candidate("onnxruntime", other),
+        "OpenVINO": Candidate("openvino", model),
+    }
     if tflite.is_file():
         candidates["LiteRT"] = Candidate("tflite", tflite)
     return candidates
-
-
-def _compile(model: Path, bundle: Path) -> None:
-    command = [sys.executable, "-m", "edge_passd", "compile", str(model)]
-    command += ["--target", "x86", "--board", "native", "--photos", str(PHOTO), "-o", str(bundle)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

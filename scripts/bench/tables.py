@@ -55,9 +55,7 @@ def _offset_convolution(result: dict[str, Any]) -> tuple[str, str]:
     return (
         "The offset convolution alone in float32 (projection and sampling, C + 4 outputs for three "
         f"boxes in a cell, 256 channels, all levels of {result['size']} px), milliseconds, "
-        f"{_counted(result)}. All forms compute the same within 1e-3. Each takes its "
-        "features as its own convolutions leave them within a network, bound once: "
-        f"{OURS} in NHWC, the others in NCHW.",
+        f"{_counted(result)}. All forms compute the same within 1e-3.",
         _table(header, lines),
     )
 

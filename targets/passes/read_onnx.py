@@ -7,6 +7,7 @@ decoding, softmax) is recognised as a whole by `passes.recognise_head`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from itertools import chain, count
 
@@ -22,6 +23,9 @@ from targets.passes.recognise_head import recognise_head
 from targets.reference import evaluate
 
 _OF_WEIGHTS = ("weight", "weight_grid", "integers")  # what names of weights end with
+_OPERATORS = (
+    "Add", "Clip", "Conv", "DequantizeLinear", "Div", "QuantizeLinear", "Relu", "Resize", "Sub",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,13 @@ class _Upsampled:
 
 @dataclass(frozen=True)
 class _Weights:
-    """A constant behind a DequantizeLinear, whose name in the graph is `name`."""
+    """A constant behind a DequantizeLinear. name: in the graph. symmetric: zero is 0."""
 
     name: str
     values: np.ndarray
     scale: np.ndarray
+    axis: int
+    symmetric: bool
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,11 @@ def read_onnx(model: onnx.ModelProto, where: str) -> Graph:
 
     Raises BadInput that names the first node outside the set of operators.
     """
+    if not any(node.op_type == OFFSET_SAMPLE for node in model.graph.node):
+        raise BadInput(
+            f"{where}: no {OFFSET_SAMPLE} in it: only models with the propose-attend head are "
+            "compiled; train with the default --head"
+        )
     return _Reader(model, where).read()
 
 
@@ -92,23 +103,16 @@ class _Reader:
         self.tensors: dict[str, Tensor] = {}  # where the convolutional part ends, by ONNX name
         self.quantised: dict[str, _Weights] = {}
         self.names: set[str] = set()
+        self.uses = Counter(name for node in self.nodes for name in node.input)
 
     def read(self) -> Graph:
         for node in self.nodes:
             self._node(node)
-        if not any(node.op_type == OFFSET_SAMPLE for node in self.nodes):
-            raise BadInput(
-                f"{self.where}: no {OFFSET_SAMPLE} in it: only models with the propose-attend head "
-                "are compiled; train with the default --head"
-            )
         for layer in self.layers:
             if isinstance(layer, Convolution) and (layer.multipliers is None) != (
                 layer.output.grid is None
             ):
-                raise BadInput(
-                    f"{self.where}: the output of {layer.name!r} is not rounded; quantise the "
-                    "model as a whole, without --keep-float"
-                )
+                raise self._mixed(layer.name)
         constants = {k: v for k, v in self.values.items() if isinstance(v, np.ndarray)}
         maps = {name: tensor for name, tensor in self.tensors.items() if name not in constants}
         attends = recognise_head(self.nodes, constants, maps, self.size, self.where)
@@ -123,23 +127,32 @@ class _Reader:
             feeds = dict(zip(filter(None, node.input), arrays, strict=True))
             self.values[node.output[0]] = evaluate([node], feeds, node.output)[node.output[0]]
             if node.op_type == "DequantizeLinear":
-                self.quantised[node.output[0]] = _Weights(node.input[0], arrays[0], arrays[1])
+                axis = {a.name: a.i for a in node.attribute}.get("axis", 1)
+                self.quantised[node.output[0]] = _Weights(
+                    node.input[0], arrays[0], arrays[1], axis, not np.any(arrays[2:])
+                )
         elif tails and node.op_type in ("Conv", "QuantizeLinear", "DequantizeLinear"):
             raise self._unknown(tails[0].node)
-        elif not tails and (read := getattr(self, f"_{node.op_type}", None)):
-            self.values[node.output[0]] = read(node, *inputs)
+        elif not tails and not node.domain and node.op_type in _OPERATORS:
+            self.values[node.output[0]] = getattr(self, f"_{node.op_type}")(node, *inputs)
         else:
             for name, each in zip(node.input, inputs, strict=True):
                 if isinstance(each, _Draft | _Real | Tensor):
                     self.tensors[name] = self._tensor(node, each)
             first = tails[0] if tails else _Tail(node)
-            self.values[node.output[0]] = first
+            self.values |= dict.fromkeys(node.output, first)
 
     def _unknown(self, node: onnx.NodeProto, why: str = "") -> BadInput:
         name = node.name or node.output[0]
         return BadInput(
             f"{self.where}: node {name!r}: {node.op_type}{why} is not among the operators that are "
             "compiled; export the model with this version of edge-passd"
+        )
+
+    def _mixed(self, layer: str) -> BadInput:
+        return BadInput(
+            f"{self.where}: {layer!r} computes in float beside layers on integers, which is not "
+            "compiled; quantise the model as a whole, without --keep-float"
         )
 
     def _tensor(self, node: onnx.NodeProto, value: object) -> Tensor:
@@ -175,24 +188,24 @@ class _Reader:
         return image
 
     def _QuantizeLinear(
-        self,
-        node: onnx.NodeProto,
-        value: object,
-        scale: np.ndarray,
-        zero: np.ndarray | None = None,
+        self, node: onnx.NodeProto, value: object, scale: object, zero: object = None
     ) -> Tensor:
-        if zero is None or zero.dtype != np.uint8 or scale.size != 1:
-            raise self._unknown(node, " to something else than uint8 on one grid")
-        grid = Grid(float(scale), int(zero))
+        grid = self._grid(node, scale, zero)
         if isinstance(value, Image):
             if (grid.scale, grid.zero_point) != (1.0, 0):
                 raise self._unknown(node, " of the image with a scale")
             value.output.grid = grid
             return value.output
-        if not isinstance(value, _Draft):
-            raise self._unknown(node)
-        self._round(node, value.layer, grid)
-        return value.layer.output
+        layer = self._draft(node, value)
+        self._round(node, layer, grid)
+        return layer.output
+
+    def _grid(self, node: onnx.NodeProto, scale: object, zero: object) -> Grid:
+        if not isinstance(scale, np.ndarray) or not isinstance(zero, np.ndarray):
+            raise self._unknown(node, " without a constant scale and zero point")
+        if scale.size != 1 or zero.size != 1 or zero.dtype != np.uint8:
+            raise self._unknown(node, " on something else than one grid of uint8")
+        return Grid(scale.item(), zero.item())
 
     def _round(self, node: onnx.NodeProto, layer: Convolution | Merge, grid: Grid) -> None:
         """Make an output integer, its scale folded into the layer's multipliers."""
@@ -203,15 +216,15 @@ class _Reader:
             layer.multipliers = tuple(float(np.float32(s / grid.scale)) for s in scales)
         else:
             if layer.multipliers is None:
-                raise self._unknown(node, f" of {layer.name!r}, which was kept in float,")
+                raise self._mixed(layer.name)
             scaled = layer.multipliers.astype(np.float64) / grid.scale
             layer.multipliers = scaled.astype(np.float32)
         layer.output.grid = grid
 
     def _DequantizeLinear(
-        self, node: onnx.NodeProto, value: object, scale: np.ndarray, zero: np.ndarray | None = None
+        self, node: onnx.NodeProto, value: object, scale: object, zero: object = None
     ) -> object:
-        grid = Grid(float(scale), 0 if zero is None else int(zero))
+        grid = self._grid(node, scale, zero)
         if isinstance(value, _Upsampled) and value.tensor.grid == grid:
             return value
         if not isinstance(value, Tensor) or value.grid is None:
@@ -241,6 +254,8 @@ class _Reader:
         odd = [k for k, v in expected.items() if attributes.get(k, v) != v] + [
             "pads" for _ in range(pads != whole)
         ]
+        if array.shape[3] != kernel:
+            odd.append("kernel_shape")
         if odd or kernel not in (1, 3) or stride not in (1, 2) or (depthwise and kernel == 1):
             raise self._unknown(node, f" with such {odd[0] if odd else 'a window'}")
         if depthwise and array.shape[0] != tensor.channels:
@@ -251,53 +266,70 @@ class _Reader:
             (tensor.width - 1) // stride + 1,
             array.shape[0],
         )
+        name = self._name(quantised.name if quantised else node.input[1])
         multipliers = None
-        if quantised and tensor.grid and isinstance(x, _Real):
-            unit = tensor.grid.scale * quantised.scale.astype(np.float64)
-            offset = self.quantised[node.input[2]].values if bias is not None else None
-            bias = np.zeros(len(array), np.int32) if offset is None else offset
+        if isinstance(x, _Real):
+            if quantised is None:
+                raise self._mixed(name)
             # Still in steps of the accumulator; `_round` divides by the output's.
-            multipliers = np.asarray(unit, np.float64)
+            multipliers = self._steps(node, tensor, quantised)
+            offset = self._integer_bias(node, multipliers)
         else:
-            if isinstance(x, _Real):
-                raise self._unknown(node, f" of integers, {node.name!r} being kept in float,")
-            array = np.asarray(array, np.float32)
-            bias = np.zeros(len(array)) if bias is None else bias
-            bias = np.asarray(bias, np.float32)
-        layer = Convolution(
-            self._name(quantised.name if quantised else node.input[1]),
-            tensor,
-            output,
-            array,
-            bias,
-            stride,
-            depthwise,
-            multipliers,
-        )
+            array = np.asarray(weights, np.float32)
+            offset = np.asarray(np.zeros(len(array)) if bias is None else bias, np.float32)
+        layer = Convolution(name, tensor, output, array, offset, stride, depthwise, multipliers)
         self.layers.append(layer)
         return _Draft(layer)
 
+    def _steps(self, node: onnx.NodeProto, x: Tensor, weights: _Weights) -> np.ndarray:
+        """(O,) float64: what one step of an integer convolution's accumulators stands for."""
+        values, scale = weights.values, weights.scale
+        if values.dtype != np.int8 or values.min() < -127 or not weights.symmetric:
+            raise self._unknown(node, " with weights other than -127 to 127")
+        if x.grid is None or (scale.size > 1 and weights.axis != 0):
+            raise self._unknown(node, " with scales that are not by output")
+        return np.broadcast_to(x.grid.scale * scale.astype(np.float64).ravel(), len(values))
+
+    def _integer_bias(self, node: onnx.NodeProto, steps: np.ndarray) -> np.ndarray:
+        """(O,) int32, of an integer convolution."""
+        if len(node.input) < 3:
+            return np.zeros(len(steps), np.int32)
+        bias = self.quantised.get(node.input[2])
+        if (
+            bias is None
+            or bias.values.dtype != np.int32
+            or not bias.symmetric
+            or not np.array_equal(bias.scale.astype(np.float32), steps.astype(np.float32))
+        ):
+            raise self._unknown(node, " with a bias that is not in steps of its products")
+        return bias.values
+
     def _Clip(
-        self,
-        node: onnx.NodeProto,
-        value: object,
-        low: np.ndarray | None = None,
-        high: np.ndarray | None = None,
+        self, node: onnx.NodeProto, value: object, low: object = None, high: object = None
     ) -> _Draft:
-        if low is None or high is None:
-            raise self._unknown(node, " without limits")
+        if not isinstance(low, np.ndarray) or not isinstance(high, np.ndarray):
+            raise self._unknown(node, " without two constant limits")
         return self._cut(node, value, float(low), float(high))
 
     def _Relu(self, node: onnx.NodeProto, value: object) -> _Draft:
         return self._cut(node, value, 0.0, np.inf)
 
     def _cut(self, node: onnx.NodeProto, value: object, low: float, high: float) -> _Draft:
-        if not isinstance(value, _Draft) or not isinstance(value.layer, Convolution):
-            raise self._unknown(node)
-        if value.layer.multipliers is not None or value.layer.limits is not None:
+        layer = self._draft(node, value)
+        if not isinstance(layer, Convolution):
+            raise self._unknown(node, " of a sum")
+        if layer.multipliers is not None or layer.limits is not None:
             raise self._unknown(node, " before rounding")
-        value.layer.limits = low, high
-        return value
+        layer.limits = low, high
+        return _Draft(layer)
+
+    def _draft(self, node: onnx.NodeProto, value: object) -> Convolution | Merge:
+        """The layer that `node` completes, if nobody else reads it as it was before."""
+        if not isinstance(value, _Draft):
+            raise self._unknown(node)
+        if self.uses[node.input[0]] > 1:
+            raise self._unknown(node, " of what other nodes read, too,")
+        return value.layer
 
     def _Resize(
         self,

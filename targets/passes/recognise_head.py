@@ -16,6 +16,7 @@ from edge_passd.boxes import MAX_SIZE_OFFSET
 from edge_passd.engines.base import OUTPUTS
 from edge_passd.errors import BadInput
 from edge_passd.offset_sample import NAME as OFFSET_SAMPLE
+from edge_passd.offset_sample import TAPS
 from targets.graph import Attend, Head, Tensor
 from targets.reference import evaluate
 
@@ -23,6 +24,7 @@ TOLERANCE = 1e-6  # relative to 1 cell and to scores; the graph is evaluated in 
 _FAR = 1000.0
 
 
+@np.errstate(all="ignore")  # what is not finite is not what it is compared with
 def recognise_head(
     nodes: Sequence[onnx.NodeProto],
     constants: Mapping[str, np.ndarray],
@@ -78,6 +80,14 @@ class _Proposal:
         tensor = maps[self.source]
         self.height, self.width = tensor.height, tensor.width
         self.anchors = tensor.channels // 4
+        attributes = {a.name: a.i for a in node.attribute}
+        self.outputs = attributes.get("outputs", 0)
+        projected = maps[node.input[0]].channels
+        if (attributes.get("anchors"), projected) != (
+            self.anchors,
+            self.anchors * TAPS * self.outputs,
+        ):
+            raise _other(node, where, "has attributes that do not fit what it is given")
         shape = (1, tensor.channels, self.height, self.width)
         rest, unit, far = (self.run(np.full(shape, v)) for v in (0.0, 1.0, _FAR))
         self.sides = rest[0, :, 2, 0, 0]
@@ -88,7 +98,9 @@ class _Proposal:
         centre = np.arctanh(2 * moved) if self.clipped else moved / self.sides[0]
         grown = np.log(unit[0, 0, [3, 2], 0, 0] / rest[0, 0, [3, 2], 0, 0])
         self.scales = [*centre, *grown]
-        offsets = np.random.default_rng(0).normal(0, 8, shape)
+        # So large that exponents and tanh reach their limits, whatever the scales.
+        offsets = np.random.default_rng(0).normal(0, 8, (1, self.anchors, 4, *shape[2:]))
+        offsets = (offsets / np.reshape(self.scales, (4, 1, 1))).reshape(shape)
         error = np.abs(self.run(offsets) - self.formula(offsets)).max()
         in_order = np.abs(cells - np.indices((self.height, self.width))).max()
         if not max(error, in_order) < TOLERANCE * max(1.0, self.formula(offsets).max()):
@@ -108,7 +120,7 @@ class _Proposal:
         return np.concatenate([np.indices((self.height, self.width)) + shift, sides * grown], 2)
 
     def same(self, other: _Proposal) -> bool:
-        mine, theirs = ([*p.sides, *p.scales, p.clipped] for p in (self, other))
+        mine, theirs = ([*p.sides, *p.scales, p.clipped, p.outputs] for p in (self, other))
         return len(mine) == len(theirs) and np.allclose(mine, theirs)
 
 
@@ -121,8 +133,7 @@ class _Stage:
     ) -> None:  # fmt: skip
         self._nodes, self._constants, self._where = nodes, constants, where
         self._proposals, self._size = proposals, size
-        attributes = {a.name: a.i for a in proposals[0].node.attribute}
-        self.anchors, self.outputs = attributes["anchors"], attributes["outputs"]
+        self.anchors, self.outputs = proposals[0].anchors, proposals[0].outputs
         self.classes = self.outputs - 4
         # At zero the bias alone speaks, at one the scales do; the first cell says both.
         boxes = [p.formula(np.zeros((1, 4 * p.anchors, p.height, p.width))) for p in proposals]
@@ -182,7 +193,9 @@ class _Stage:
             np.concatenate([random.normal(0, 10, shape), random.uniform(0.5, 9, shape)], 2)
             for shape in ((1, self.anchors, 2, p.height, p.width) for p in self._proposals)
         ]
-        samples = [random.normal(0, 2, shape) for shape in self._shapes]
+        samples = [random.normal(0, 3, shape) for shape in self._shapes]
+        for sample in samples:
+            sample[:, :, self.classes :] /= self.scales[:, None, None]
         for name, found, wanted in zip(
             OUTPUTS, self.run(boxes, samples), self.formula(boxes, samples), strict=True
         ):
