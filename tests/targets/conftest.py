@@ -39,10 +39,10 @@ def unclipped() -> onnx.ModelProto:
 
 
 def exported(config: ModelConfig) -> onnx.ModelProto:
-    model = livelier(random_model(config, seed=0))
+    model, random = livelier(random_model(config, seed=0)), torch.Generator().manual_seed(0)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):  # else the exporter leaves out all biases
-                module.bias.normal_(0, 0.1)
-        model.attend.bias.normal_(0, 0.3)
+                module.bias.normal_(0, 0.1, generator=random)
+        model.attend.bias.normal_(0, 0.3, generator=random)
     return with_metadata(to_onnx(model), model_info(model, {}))
