@@ -14,7 +14,7 @@ import tvm
 
 from edge_passd.preprocess import to_input
 from targets.build import build, llvm_target
-from targets.graph import Graph, Tensor, output_of
+from targets.graph import Convolution, Graph, Tensor, output_of
 from targets.layout import layout_of
 from targets.lower import ENTRY, Lowered, lower
 from targets.passes import PASSES
@@ -209,12 +209,12 @@ def test_the_plan_has_a_place_for_everything(compiled: Compiled) -> None:
     assert len(lowered.module.get_global_vars()) == len(lowered.functions) + 1
 
 
-def test_weights_that_levels_share_are_kept_once(compiled: Compiled) -> None:
-    offsets = compiled.lowered.constants.offsets
-    for head in ("propose_offsets", "attend_projection"):
-        places = [offsets[key] for key in offsets if key[0].startswith(head)]
-        of_weights = {
-            offsets[key] for key in offsets if key[0].startswith(head) and key[1] == "weights"
-        }
-        assert len(places) > 4
-        print(head, places, of_weights)
+@pytest.mark.parametrize("head", ["propose_offsets", "attend_projection"])
+def test_weights_that_levels_share_are_kept_once(compiled: Compiled, head: str) -> None:
+    """For each way of packing them, which is data of the processor."""
+    places = compiled.lowered.constants.offsets
+    tiles = tiles_of(compiled.kernels.board, compiled.kernels.precision)
+    layers = [each for each in compiled.graph.layers if each.name.startswith(head)]
+    assert len(layers) == 4
+    packings = {tiles.of(each).vectors for each in layers if isinstance(each, Convolution)}
+    assert len({places[each.name, "weights"] for each in layers}) <= len(packings)

@@ -66,7 +66,7 @@ def test_the_network_is_all_there(name: str, request: pytest.FixtureRequest) -> 
 
 
 def test_layers_come_after_what_they_read(int8_graph: Graph) -> None:
-    made = set()
+    made: set[int] = set()
     for layer in int8_graph.layers:
         assert made.issuperset(map(id, layer.inputs))
         made.add(id(getattr(layer, "output", None)))
@@ -94,7 +94,9 @@ def test_scales_become_multipliers(shipped: onnx.ModelProto, int8_graph: Graph) 
     values = constants(shipped)
     conv = nodes_of(shipped.graph, "Conv")[0]
     makers = {node.output[0]: node for node in nodes_of(shipped.graph, "DequantizeLinear")}
-    image, weights, bias = ([values.get(n) for n in makers[name].input] for name in conv.input)
+    image, weights, bias = (
+        [values.get(each, np.array(0)) for each in makers[name].input] for name in conv.input
+    )
     rounded = next(
         node
         for node in nodes_of(shipped.graph, "QuantizeLinear")
@@ -133,7 +135,9 @@ def test_borders_are_where_windows_read(one_anchor: onnx.ModelProto) -> None:
     for layer in convolutions(graph):
         assert layer.input.border == (id(layer.input) in read)
         assert layer.output.border == (id(layer.output) in read)
-    assert graph.layers[0].output.border == 1
+    image = graph.layers[0]
+    assert isinstance(image, Image)
+    assert image.output.border == 1
 
 
 def test_half_weights_are_read_as_stored(one_anchor: onnx.ModelProto) -> None:
@@ -287,6 +291,17 @@ def test_integer_convolutions_that_are_not_known_are_named(
     with pytest.raises(BadInput) as caught:
         read_onnx(changed(shipped, change), "odd.onnx")
     assert str(caught.value).startswith(f"odd.onnx: node 'odd': Conv with {words} {KNOWN}")
+
+
+def test_scales_by_input_are_named(shipped: onnx.ModelProto) -> None:
+    def turned(graph: onnx.GraphProto) -> None:
+        values = {each.name: each.dims for each in graph.initializer}
+        for node in nodes_of(graph, "DequantizeLinear"):
+            if len(values.get(node.input[0], ())) == 4 and values[node.input[0]][0] == 256:
+                node.attribute[0].i = int(values[node.input[0]][1] == 256)
+
+    with pytest.raises(BadInput, match=f"Conv with scales that are not by output {KNOWN}"):
+        read_onnx(changed(shipped, turned), "odd.onnx")
 
 
 def test_a_layer_kept_in_float_is_named(shipped: onnx.ModelProto) -> None:

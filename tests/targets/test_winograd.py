@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,7 @@ def test_any_shape(kernels: Native, shape: Shape) -> None:
     [{"height": 5}, {"width": 3}, {"stride": 2}, {"kernel": 1}],
     ids=lambda change: "_".join(change),
 )
-def test_other_layers_are_refused(change: dict[str, int]) -> None:
+def test_other_layers_are_refused(change: dict[str, Any]) -> None:
     shape = replace(PLAIN["winograd"], **change)
     with pytest.raises(ValueError, match="winograd is no 3x3 convolution of even size, stride 1"):
         case("winograd", shape, FLOAT[0].arithmetic, by_winograd=True)

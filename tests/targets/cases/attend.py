@@ -111,11 +111,11 @@ def level(name: str, shape: Shape, arithmetic: Arithmetic, rng: np.random.Genera
     else:
         offsets = offsets.astype(np.float32)
         projected = rng.normal(size=(*sides, widths[1])).astype(np.float32)
-    tensors = [
+    first, second = (
         Tensor(label, *sides, channels, grid)
         for label, channels, grid in zip(("offsets", "projected"), widths, grids, strict=True)
-    ]
-    layer = Attend(name, *tensors, head, shape.stride, shape.others[0])
+    )
+    layer = Attend(name, first, second, head, shape.stride, shape.others[0])
     total = sum(shape.others) + sides[0] * sides[1] * anchors
     return Level(layer, offsets.reshape(*sides, -1), projected, total)
 

@@ -81,6 +81,7 @@ Cases: TypeAlias = "dict[str, Make]"  # by name
 
 def module_of(cases: Sequence[Case]) -> tvm.IRModule:
     """A module with a public function for each case, by its name, of uint8 tensors."""
+    assert len({case.name for case in cases}) == len(cases)
     module = tvm.IRModule()
     for case in cases:
         private = f"{case.name}_"

@@ -66,6 +66,8 @@ def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
     )
     integers = on_integers(arithmetic)
     a, b = ((*sides, shape.channels) for sides in (fine, coarse))
+    first: np.ndarray
+    second: np.ndarray
     if shape.pairs:
         first = np.broadcast_to(np.arange(shape.channels), a)
         second = np.broadcast_to(np.arange(256).reshape(*coarse, 1), b)
@@ -74,7 +76,7 @@ def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
     else:
         first, second = (rng.normal(size=size).astype(np.float32) for size in (a, b))
     doubled = second.repeat(2, 0).repeat(2, 1)
-    multipliers = tuple(float(np.float32(each)) for each in shape.multipliers)
+    multipliers = float(np.float32(shape.multipliers[0])), float(np.float32(shape.multipliers[1]))
     layer = Merge(name, lateral, top, output, multipliers if integers else None)
     values = first + doubled
     if integers:
