@@ -115,10 +115,15 @@ def interleave_pairs(groups: np.ndarray) -> np.ndarray:
     return groups.reshape(*groups.shape[:-1], 2, 2).swapaxes(-3, -2)
 
 
-def round_product(total: Expr, scale: Expr, lanes: int) -> Expr:
-    """int32 times float32, rounded to even, as int32."""
-    product = T.cast(total, f"float32x{lanes}") * scale
-    return T.cast(T.nearbyint(product), f"int32x{lanes}")
+def requantised(total: Expr, scale: Expr, zero: int, lanes: int) -> Expr:
+    """int32 times float32, rounded to even, plus `zero`, cut to 0..255, as int32.
+
+    Cut before the cast: x86 casts what does not fit in 32 bits to the lowest number of all.
+    """
+    rounded = T.nearbyint(T.cast(total, f"float32x{lanes}") * scale)
+    low, high = (splat(limit - zero, "float32", lanes) for limit in (0, 255))
+    cut = T.min(T.max(rounded, low), high)
+    return T.cast(cut, f"int32x{lanes}") + splat(zero, "int32", lanes)
 
 
 def saturated(values: Expr, zero: int, low: int, high: int, lanes: int) -> Expr:

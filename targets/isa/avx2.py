@@ -17,8 +17,7 @@ from targets.isa.arithmetic import (
     Arithmetic,
     FloatArithmetic,
     interleave_pairs,
-    round_product,
-    saturated,
+    requantised,
 )
 from targets.operators.emit import bind, intrinsic, join, load
 
@@ -63,9 +62,8 @@ class Avx2Int8(Arithmetic):
         return total
 
     def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
-        rounded = [round_product(t, s, 8) for t, s in zip(totals, scales, strict=True)]
-        lanes = 8 * len(rounded)
-        return T.cast(saturated(join(rounded, 8), zero, 0, 255, lanes), f"int16x{lanes}")
+        stored = [requantised(t, s, zero, 8) for t, s in zip(totals, scales, strict=True)]
+        return T.cast(join(stored, 8), f"int16x{8 * len(stored)}")
 
     def interleave(self, groups: np.ndarray) -> np.ndarray:
         return interleave_pairs(groups)

@@ -8,7 +8,7 @@ from typing import Any
 from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
-from targets.isa.arithmetic import Arithmetic, FloatArithmetic, round_product, saturated
+from targets.isa.arithmetic import Arithmetic, FloatArithmetic, requantised
 from targets.operators.emit import bind, intrinsic, join, load
 
 
@@ -47,6 +47,5 @@ class Avx512Vnni(Arithmetic):
         return intrinsic("llvm.x86.avx512.vpdpbusd.512", "int32x16", total, x, w)
 
     def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
-        rounded = [round_product(t, s, 16) for t, s in zip(totals, scales, strict=True)]
-        lanes = 16 * len(rounded)
-        return T.cast(saturated(join(rounded, 16), zero, 0, 255, lanes), f"uint8x{lanes}")
+        stored = [requantised(t, s, zero, 16) for t, s in zip(totals, scales, strict=True)]
+        return T.cast(join(stored, 16), f"uint8x{16 * len(stored)}")
