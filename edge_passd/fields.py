@@ -97,6 +97,7 @@ def is_list_of(is_good: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 TEXT = Field(is_text, "a name")
 WORD = Field(is_word, "a word of letters, digits and . _ + -")
+WORDS = Field(is_list_of(is_word), f"a list, each {WORD.wanted}")
 COUNT = Field(is_count, "a positive whole number")
 FRACTION = Field(is_fraction, "a number from 0 to 1")
 OBJECT = Field(is_object, "an object")

@@ -1,4 +1,4 @@
-"""What a board is to the compiler: data. Adding one is an entry in its target's table."""
+"""What a CPU's board is to the compiler: data. Adding one is an entry in its target's table."""
 
 from __future__ import annotations
 
@@ -37,10 +37,3 @@ class Board:
                 f"{self.kind} has no {precision} kernels; it has {' and '.join(self.arithmetic)}"
             )
         return self.arithmetic[precision]()
-
-
-def find_board(boards: Mapping[str, Board], name: str) -> Board:
-    """Raises BadInput that lists the boards there are."""
-    if name not in boards:
-        raise BadInput(f"no board {name!r}; there are {', '.join(boards)} and native")
-    return boards[name]

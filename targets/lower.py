@@ -23,6 +23,7 @@ from targets.graph import (
     output_of,
 )
 from targets.isa.arithmetic import Arithmetic
+from targets.layout import SLACK, layout_of
 from targets.operators import attend, convolution, depthwise, image, merge, winograd
 from targets.plan import Constants, Workspace, plan_constants, plan_workspace
 from targets.tiles import Tiles
@@ -52,7 +53,7 @@ def lower(graph: Graph, arithmetic: Arithmetic, tiles: Tiles) -> Lowered:
     constants = plan_constants(
         {(name, key): array for name, each in arrays.items() for key, array in each.items()}
     )
-    workspace = plan_workspace(graph, arithmetic)
+    workspace = workspace_of(graph, arithmetic)
     module = tvm.IRModule()
     calls: dict[str, Callable[[Buffers], list[Expr]]] = {}
     for layer in graph.layers:
@@ -71,6 +72,21 @@ class Buffers:
     image: Expr
     boxes: Expr
     scores: Expr
+
+
+def workspace_of(graph: Graph, arithmetic: Arithmetic) -> Workspace:
+    """Where every tensor lies, with room behind it for vectors to read."""
+
+    def bytes_of(tensor: Tensor) -> int:
+        layout = layout_of(tensor, arithmetic)
+        return layout.size * layout.item + SLACK
+
+    outputs = [output_of(layer) for layer in graph.layers]
+    uses = [
+        (*layer.inputs, *((output,) if output else ()))
+        for layer, output in zip(graph.layers, outputs, strict=True)
+    ]
+    return plan_workspace(uses, bytes_of)
 
 
 def _arrays(layer: Layer, arithmetic: Arithmetic, tiles: Tiles) -> Mapping[str, np.ndarray]:

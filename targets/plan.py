@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from targets.graph import Graph, Tensor, output_of
-from targets.isa.arithmetic import Arithmetic
-from targets.layout import SLACK, layout_of
+from targets.graph import Tensor
+from targets.layout import SLACK
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -31,14 +30,15 @@ class Constants:
     content: bytes
 
 
-def plan_workspace(graph: Graph, arithmetic: Arithmetic) -> Workspace:
-    """Tensors that are not alive together share memory: largest first, each as low as it fits."""
-    lives = _lives(graph)
-    sizes = {
-        tensor: _aligned(layout_of(tensor, arithmetic).size * layout_of(tensor, arithmetic).item
-                         + SLACK)
-        for tensor in lives
-    }  # fmt: skip
+def plan_workspace(
+    uses: Sequence[Collection[Tensor]], bytes_of: Callable[[Tensor], int]
+) -> Workspace:
+    """Tensors that are not alive together share memory: largest first, each as low as it fits.
+
+    uses: what each step, in the order in which they run, reads and writes.
+    """
+    lives = _lives(uses)
+    sizes = {tensor: _aligned(bytes_of(tensor)) for tensor in lives}
     offsets: dict[Tensor, int] = {}
     for tensor in sorted(lives, key=lambda each: -sizes[each]):
         start = 0
@@ -50,13 +50,12 @@ def plan_workspace(graph: Graph, arithmetic: Arithmetic) -> Workspace:
     return Workspace(offsets, max(offsets[each] + sizes[each] for each in lives))
 
 
-def _lives(graph: Graph) -> dict[Tensor, tuple[int, int]]:
-    """First and last layer that touches each tensor."""
+def _lives(uses: Sequence[Collection[Tensor]]) -> dict[Tensor, tuple[int, int]]:
+    """First and last step that touches each tensor."""
     lives: dict[Tensor, tuple[int, int]] = {}
-    for i, layer in enumerate(graph.layers):
-        for tensor in (*layer.inputs, output_of(layer)):
-            if tensor is not None:
-                lives[tensor] = (lives.get(tensor, (i, i))[0], i)
+    for i, tensors in enumerate(uses):
+        for tensor in tensors:
+            lives[tensor] = (lives.get(tensor, (i, i))[0], i)
     return lives
 
 

@@ -8,14 +8,15 @@ from typing import Protocol, cast
 
 from edge_passd.bundle.machine import this_machine
 from edge_passd.errors import BadInput
-from targets.board import Board, find_board
+from targets.board import Board
+from targets.presets import NATIVE, find_board
 
-NATIVE = "native"
-TARGETS = {"arm": "targets.arm", "x86": "targets.x86"}
+CPUS = {"arm": "targets.arm", "x86": "targets.x86"}
+TARGETS = (*CPUS, "cuda")  # whose boards `targets.cuda` chooses: they are of another kind
 
 
 class Target(Protocol):
-    """What a target's file has. DEFAULT: the board of a machine nobody named."""
+    """What the file of a CPU target has. DEFAULT: the board of a machine nobody named."""
 
     MACHINE: str
     DEFAULT: str
@@ -26,9 +27,10 @@ class Target(Protocol):
 def choose_board(target: str, board: str | None) -> Board:
     """The preset named `board`; None: this machine's, or the target's default on another one.
 
+    target: one of `CPUS`.
     Raises BadInput for a name that is not known, or `native` on a machine of another kind.
     """
-    module = cast(Target, import_module(TARGETS[target]))
+    module = cast(Target, import_module(CPUS[target]))
     here = this_machine()
     same = here.machine == module.MACHINE
     if board == NATIVE and not same:
@@ -41,15 +43,15 @@ def choose_board(target: str, board: str | None) -> Board:
 def native_board() -> Board:
     """This machine's preset. Raises BadInput on one that no target has."""
     machine = this_machine().machine
-    for target, name in TARGETS.items():
+    for target, name in CPUS.items():
         if machine == cast(Target, import_module(name)).MACHINE:
             return choose_board(target, NATIVE)
     raise BadInput(f"no target for this machine, {machine}")
 
 
 def board_named(name: str) -> Board:
-    """The preset of that name, of whatever target. Raises BadInput that lists them."""
+    """The preset of that name, of whatever CPU target. Raises BadInput that lists them."""
     if name == NATIVE:
         return native_board()
-    modules = [cast(Target, import_module(each)) for each in TARGETS.values()]
+    modules = [cast(Target, import_module(each)) for each in CPUS.values()]
     return find_board({k: board for each in modules for k, board in each.BOARDS.items()}, name)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-from edge_passd.bundle.machine import elf_machine
+from edge_passd.bundle.machine import GPU, elf_machine, ptx_target
 from edge_passd.bundle.manifest import FileRecord, Manifest
+from edge_passd.bundle.plan import Plan
 from edge_passd.errors import BadInput
 from edge_passd.fields import is_word
 from edge_passd.files import replacing, require_file
+
+Result = TypeVar("Result")
 
 MANIFEST = "manifest.json"
 
@@ -38,7 +42,7 @@ def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     }
     text = replace(manifest, files=records).to_json()
     _check_names([MANIFEST, *records], str(path))
-    _check_libraries(Manifest.from_json(text, str(path)), files, str(path))
+    _check_code(Manifest.from_json(text, str(path)), files, str(path))
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(_entry(MANIFEST), text)
         for name in records:
@@ -52,6 +56,18 @@ def read_bundle(path: Path) -> Bundle:
     differs from its manifest in any name, size or sha256. Which machine it is for is another
     question: `machine.check_machine`.
     """
+    return _open(path, _read)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """What a bundle says about itself. Raises BadInput for what is no bundle, or a broken manifest.
+
+    The other files are not looked at: before one is used, `read_bundle` checks all.
+    """
+    return _open(path, _read_manifest)
+
+
+def _open(path: Path, read: Callable[[zipfile.ZipFile, Path], Result]) -> Result:
     require_file(path, "a .passd bundle")
     where = str(path)
     if not zipfile.is_zipfile(path):
@@ -61,14 +77,14 @@ def read_bundle(path: Path) -> Bundle:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            return _read(archive, path)
+            return read(archive, path)
     except BadInput:
         raise
     except Exception as error:  # what zipfile raises shares no base class but Exception
         raise _damaged(where, str(error) or type(error).__name__) from error
 
 
-def _read(archive: zipfile.ZipFile, path: Path) -> Bundle:
+def _read_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
     where = str(path)
     entries = archive.infolist()
     _check_names([entry.orig_filename for entry in entries], where)
@@ -78,7 +94,13 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Bundle:
     # Stored and apart, entries are no larger than the archive: nothing inflates in memory.
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise _damaged(where, "its files claim to be larger than itself")
-    manifest = Manifest.from_json(archive.read(MANIFEST), where)
+    return Manifest.from_json(archive.read(MANIFEST), where)
+
+
+def _read(archive: zipfile.ZipFile, path: Path) -> Bundle:
+    where = str(path)
+    manifest = _read_manifest(archive, path)
+    entries = archive.infolist()
     sizes = {entry.filename: entry.file_size for entry in entries[1:]}
     if differing := sizes.keys() ^ manifest.files.keys():
         name = min(differing)
@@ -91,7 +113,7 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Bundle:
     for name, record in manifest.files.items():
         if hashlib.sha256(files[name]).hexdigest() != record.sha256:
             raise _damaged(where, f"the sha256 of {name} is another")
-    _check_libraries(manifest, files, where)
+    _check_code(manifest, files, where)
     return Bundle(manifest, files)
 
 
@@ -108,14 +130,24 @@ def _check_names(names: list[str], where: str) -> None:
         raise _damaged(where, "a file is there twice")
 
 
-def _check_libraries(manifest: Manifest, files: Mapping[str, bytes], where: str) -> None:
-    """A manifest may be wrong by mistake; the libraries say themselves what they are."""
-    for name in (manifest.plan.library, *manifest.plan.runtime):
-        found = elf_machine(files[name])
-        if found != manifest.target.machine:
+def _check_code(manifest: Manifest, files: Mapping[str, bytes], where: str) -> None:
+    """A manifest may be wrong by mistake; compiled code says itself what it is for."""
+    plan = manifest.plan
+    if isinstance(plan, Plan):
+        code = [(name, elf_machine, manifest.target.machine) for name in plan.libraries]
+    else:
+        code = [
+            (each.file, elf_machine, GPU)
+            if each.ptx_version is None
+            else (each.file, ptx_target, f"{each.architecture} in PTX {each.ptx_version}")
+            for each in plan.images
+        ]
+    for name, target_of, promised in code:
+        found = target_of(files[name])
+        if found != promised:
             raise BadInput(
-                f"{where}: {name} is {f'for {found}' if found else 'no shared library'}, its "
-                f"manifest says {manifest.target.machine}; compile it again"
+                f"{where}: {name} is {f'for {found}' if found else 'no compiled code'}, its "
+                f"manifest says {promised}; compile it again"
             )
 
 

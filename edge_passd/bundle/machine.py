@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_passd.bundle.manifest import TargetInfo
+from edge_passd.bundle.manifest import ANY, TargetInfo
 from edge_passd.errors import BadInput
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -15,7 +16,10 @@ CPUINFO = Path("/proc/cpuinfo")
 _FEATURE_KEYS = ("flags", "Features")  # x86 and ARM
 _NAME_KEYS = ("model name", "Model")
 _ELF_HEADER, _ELF64_LITTLE_ENDIAN = 20, b"\x7fELF\x02\x01"
-_ELF_MACHINES = {62: "x86_64", 183: "aarch64"}
+GPU = "a GPU"  # an NVIDIA one: what `elf_machine` says of a cubin
+_ELF_MACHINES = {62: "x86_64", 183: "aarch64", 190: GPU}
+_PTX_HEAD = re.compile(rb"^\.version (\d+\.\d+)\s*^\.target sm_(\d+)", re.MULTILINE)
+_LONGEST_PTX_HEAD = 4096  # comments of the compiler come first
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,14 @@ def parse_cpuinfo(text: str) -> tuple[str, frozenset[str] | None]:
 
 
 def check_machine(target: TargetInfo, machine: Machine, where: str) -> None:
-    """Raise BadInput unless a bundle for `target` runs on `machine`; `where` names the bundle."""
+    """Raise BadInput unless a bundle for `target` runs on `machine`; `where` names the bundle.
+
+    Of one for a GPU only what the processor must be is checked: anything with Linux and 64 bits.
+    """
     cure = "compile the model for this machine with `edge-passd compile`"
-    wanted = f"Linux on {target.machine}"
-    found = f"{machine.system} on {machine.machine}"
+    wanted, found = "Linux", machine.system
+    if target.machine != ANY:
+        wanted, found = f"{wanted} on {target.machine}", f"{found} on {machine.machine}"
     if found != wanted:
         raise BadInput(f"{where} is for {wanted} ({target.board}), this machine is {found}; {cure}")
     if machine.bits != 64:
@@ -86,7 +94,15 @@ def check_machine(target: TargetInfo, machine: Machine, where: str) -> None:
 
 
 def elf_machine(content: bytes) -> str | None:
-    """The machine that a shared library is for, as `uname -m` says it; None if unknown."""
+    """The machine that compiled code is for, as `uname -m` says it, or `GPU`; None if unknown."""
     if len(content) < _ELF_HEADER or not content.startswith(_ELF64_LITTLE_ENDIAN):
         return None
     return _ELF_MACHINES.get(int.from_bytes(content[18:20], "little"))  # e_machine
+
+
+def ptx_target(content: bytes) -> str | None:
+    """What PTX is for, as in "compute_87 in PTX 7.4"; None if it is none."""
+    if head := _PTX_HEAD.search(content, 0, _LONGEST_PTX_HEAD):
+        version, architecture = (each.decode() for each in head.groups())
+        return f"compute_{architecture} in PTX {version}"
+    return None

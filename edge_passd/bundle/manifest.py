@@ -8,36 +8,38 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edge_passd.bundle.plan import CUDA, CudaPlan, Plan, read_plan
 from edge_passd.errors import BadInput
 from edge_passd.fields import (
-    COUNT,
     FRACTION,
     OBJECT,
     TEXT,
     WORD,
+    WORDS,
     Field,
     JsonText,
     is_list_of,
     is_object,
     is_size,
     is_text,
-    is_word,
 )
 from edge_passd.model_info import ModelInfo
 
 SCHEMA = 1
-KINDS = ("arm", "x86", "cuda")
-MACHINES = ("aarch64", "x86_64")
+KINDS = ("arm", "x86", CUDA)
+ANY = "any"  # machine, for code that runs on a GPU alone
+MACHINES = ("aarch64", "x86_64", ANY)
 
 _CURE = "copy or compile it again"
 
 
 @dataclass(frozen=True)
 class TargetInfo:
-    """What the library is compiled for.
+    """What the code is compiled for.
 
-    kind: one of `KINDS`. board: the preset's name. triple, cpu: LLVM's names.
-    machine: one of `MACHINES`, as `uname -m` says it.
+    kind: one of `KINDS`. board: the preset's name. triple, cpu: LLVM's names; for kind cuda, cpu
+    is the architectures of its images, joined by +.
+    machine: one of `MACHINES`, as `uname -m` says it, or for kind cuda, and it alone, `ANY`.
     features: what the processor must have, by their names in /proc/cpuinfo.
     """
 
@@ -47,26 +49,6 @@ class TargetInfo:
     machine: str
     cpu: str
     features: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the library runs: its files, and the memory and arrays that it is called with.
-
-    library: its function `run(constants, workspace, image, boxes, scores, first, last)` computes
-    the manifest's operators from number `first` to before `last`, so all of them for a photo. In
-    what TVM compiles the arrays are DLTensors at addresses that 64 divides: uint8 [the constants'
-    bytes], uint8 [workspace_bytes], and float32 [1, 3, S, S], [1, boxes, 4], [1, boxes, classes].
-    constants: the weights, packed. runtime: libraries to load before, in this order; may be none.
-    boxes: N default boxes. classes: C, background among them.
-    """
-
-    library: str
-    constants: str
-    runtime: tuple[str, ...]
-    workspace_bytes: int
-    boxes: int
-    classes: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +66,7 @@ class Manifest:
     precision: of the compiled weights, "fp32", "int8", ... int8_share: of the multiplications,
     those done on integers, 0 to 1; None where nobody counted.
     parity: how close to the model it was compiled from, one object for each comparison.
+    plan: a `CudaPlan` for kind cuda, a `Plan` for the others.
     operators: one object for each compiled operator: name, kind, macs (multiply-accumulates for
     one photo), and what else the compiler knows.
     compiler: versions by name. files: by name; `write_bundle` fills them in.
@@ -93,7 +76,7 @@ class Manifest:
     target: TargetInfo
     precision: str
     int8_share: float | None
-    plan: Plan
+    plan: Plan | CudaPlan
     parity: tuple[Mapping[str, Any], ...]
     operators: tuple[Mapping[str, Any], ...]
     compiler: Mapping[str, str]
@@ -110,7 +93,9 @@ class Manifest:
         _check_schema(values.get("schema"), where, manifest)
         known = manifest.fields(values, _MANIFEST)
         target = manifest.fields(known["target"], _TARGET, "target.")
-        plan = manifest.fields(known["plan"], _PLAN, "plan.")
+        if (target["machine"] == ANY) != (target["kind"] == CUDA):
+            raise manifest.error(f"'target.machine' must be {ANY} for {CUDA}, and for it alone")
+        plan = read_plan(target["kind"], known["plan"], manifest)
         for row, operator in enumerate(known["operators"]):
             manifest.fields(operator, _OPERATOR, f"operators[{row}].")
         files = {
@@ -118,20 +103,22 @@ class Manifest:
             for name, record in known["files"].items()
         }
         model = ModelInfo.from_json(json.dumps(known["model"]), where)
-        if plan["classes"] != len(model.classes) + 1:
+        if plan.classes != len(model.classes) + 1:
             raise manifest.error(
                 f"'plan.classes' must be {len(model.classes)} and the background, "
-                f"not {plan['classes']}"
+                f"not {plan.classes}"
             )
-        for name in (plan["library"], plan["constants"], *plan["runtime"]):
+        for name in plan.named_files:
             if name not in files:
                 raise manifest.error(f"the plan names {name}, which is not among its files")
+        if isinstance(plan, CudaPlan):
+            _check_launches(plan, target["cpu"], len(known["operators"]), manifest)
         return cls(
             model=model,
             target=TargetInfo(**{**target, "features": tuple(target["features"])}),
             precision=known["precision"],
             int8_share=known["int8_share"],
-            plan=Plan(**{**plan, "runtime": tuple(plan["runtime"])}),
+            plan=plan,
             parity=tuple(known["parity"]),
             operators=tuple(known["operators"]),
             compiler=known["compiler"],
@@ -155,6 +142,16 @@ def _check_schema(schema: Any, where: str, manifest: JsonText) -> None:
         )
 
 
+def _check_launches(plan: CudaPlan, cpu: str, operators: int, manifest: JsonText) -> None:
+    if plan.architectures != cpu:
+        raise manifest.error(f"'target.cpu' must be {plan.architectures}, as the images, not {cpu}")
+    if len(plan.launches) != operators:
+        raise manifest.error(
+            f"'plan.launches' must be one for each of {operators} operators, "
+            f"not {len(plan.launches)}"
+        )
+
+
 def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
@@ -167,7 +164,6 @@ def _are_objects(value: Any) -> bool:
     return is_object(value) and all(map(is_object, value.values()))
 
 
-_WORDS = Field(is_list_of(is_word), f"a list, each {WORD.wanted}")
 _OBJECTS = Field(is_list_of(is_object), "a list of objects")
 _SIZE = Field(is_size, "a whole number from 0 up")
 
@@ -190,15 +186,7 @@ _TARGET = {
     "triple": WORD,
     "machine": Field(lambda value: value in MACHINES, f"one of {', '.join(MACHINES)}"),
     "cpu": WORD,
-    "features": _WORDS,
-}
-_PLAN = {
-    "library": WORD,
-    "constants": WORD,
-    "runtime": _WORDS,
-    "workspace_bytes": COUNT,
-    "boxes": COUNT,
-    "classes": COUNT,
+    "features": WORDS,
 }
 _OPERATOR = {"name": TEXT, "kind": TEXT, "macs": _SIZE}
 _FILE = {"sha256": Field(_is_digest, "64 hexadecimal digits"), "bytes": _SIZE}

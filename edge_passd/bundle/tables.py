@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_passd.bundle.manifest import Manifest, Plan
+from edge_passd.bundle.manifest import Manifest
+from edge_passd.bundle.plan import CudaPlan, Launch
 
 TOP = 15  # operators, unless all are asked for
 DIGEST_DIGITS = 16  # of a sha256, enough to tell files apart
@@ -28,11 +29,16 @@ def show(manifest: Manifest, path: Path, console: Console, every_operator: bool 
         for name, each in manifest.files.items()
     ]
     console.print(_rows("files", files))
+    plan, operators = manifest.plan, manifest.operators
+    if isinstance(plan, CudaPlan):
+        console.print(_images(plan))
+        launches = zip(operators, plan.launches, strict=True)
+        operators = tuple({**operator, **_launch(launch)} for operator, launch in launches)
     if manifest.parity:
         for record in manifest.parity:
             console.print(_pairs("parity with the model it was compiled from", record.items()))
-    if manifest.operators:
-        show_operators(manifest.operators, console, every_operator)
+    if operators:
+        show_operators(operators, console, every_operator)
 
 
 def show_operators(
@@ -53,9 +59,13 @@ def _identity(manifest: Manifest) -> Iterable[tuple[str, Any]]:
     yield "at most", f"{model.max_detections} detections, NMS at IoU {model.nms_iou}"
     yield "target", f"{target.kind}: {target.board}"
     yield "compiled for", f"{target.cpu}, {target.triple}"
-    yield "needs", " ".join((target.machine, *target.features))
-    yield "working memory", f"{_working_bytes(manifest) / 1e6:.1f} MB"
-    yield "runtime", _runtime(plan)
+    if isinstance(plan, CudaPlan):
+        yield "needs", "an NVIDIA driver, on any machine with Linux and 64 bits"
+        yield "GPU memory", f"{_working_bytes(manifest) / 1e6:.1f} MB, and the kernels"
+    else:
+        yield "needs", " ".join((target.machine, *target.features))
+        yield "working memory", f"{_working_bytes(manifest) / 1e6:.1f} MB"
+        yield "runtime", _runtime(plan.runtime)
     yield from manifest.compiler.items()
 
 
@@ -70,8 +80,31 @@ def _working_bytes(manifest: Manifest) -> int:
     return manifest.plan.workspace_bytes + manifest.files[manifest.plan.constants].bytes
 
 
-def _runtime(plan: Plan) -> str:
-    if plan.runtime:
+def _images(plan: CudaPlan) -> Table:
+    rows = [
+        {
+            "kernels": image.file,
+            "for": image.architecture + (" and newer" if image.ptx_version else ""),
+            "as": f"PTX {image.ptx_version}" if image.ptx_version else "machine code",
+            "compiled by": f"CUDA {image.toolkit}",
+            "driver": "CUDA {}.{} or newer".format(*image.cuda),
+        }
+        for image in plan.images
+    ]
+    return _rows("images: the GPU gets the one that suits it best", rows)
+
+
+def _launch(launch: Launch) -> dict[str, Any]:
+    return {
+        "kernel": launch.kernel,
+        "blocks": "x".join(map(str, launch.grid)),
+        "threads": "x".join(map(str, launch.block)),
+        "shared KB": launch.shared_bytes / 1024,
+    }
+
+
+def _runtime(libraries: Sequence[str]) -> str:
+    if libraries:
         return "in the bundle"
     return 'not in the bundle: pip install "edge-passd[targets]"'
 

@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from edge_passd.bundle.archive import read_manifest
 from edge_passd.engines.base import Engine
 from edge_passd.errors import BadInput
 
@@ -24,13 +25,15 @@ class EngineRow:
     """target: "module:Class". takes: file suffixes, or RUN_FOLDER.
 
     libraries: modules of which it needs one; none for an engine that a model brings along.
-    extra: of this package, the one that installs it.
+    extra: of this package, the one that installs it; "" if none does.
+    bundles: the kinds of target whose bundles it runs, of those that BUNDLE says it takes.
     """
 
     target: str
     takes: tuple[str, ...]
     libraries: tuple[str, ...]
     extra: str
+    bundles: tuple[str, ...] = ()
 
     @property
     def library(self) -> str | None:
@@ -45,8 +48,8 @@ class EngineRow:
 
 # In the order in which "auto" tries them.
 ENGINES = {
-    name: EngineRow(target, takes, libraries, extra)
-    for name, target, takes, libraries, extra in (
+    name: EngineRow(target, takes, libraries, extra, tuple(bundles))
+    for name, target, takes, libraries, extra, *bundles in (
         (
             "onnxruntime",
             f"{_HERE}.onnxruntime:OnnxRuntimeEngine",
@@ -62,7 +65,8 @@ ENGINES = {
             ("ai_edge_litert", "tflite_runtime"),
             "tflite",
         ),
-        ("tvm", f"{_HERE}.tvm:TvmEngine", BUNDLE, (), "targets"),
+        ("tvm", f"{_HERE}.tvm:TvmEngine", BUNDLE, (), "targets", "arm", "x86"),
+        ("cuda", f"{_HERE}.cuda:CudaEngine", BUNDLE, (), "", "cuda"),
         ("torch", "quant.engine:TorchEngine", (RUN_FOLDER,), ("torch",), "quant"),
     )
 }
@@ -91,6 +95,11 @@ def choose(path: Path, name: str = AUTO) -> str:
     if not takers:
         wanted = sorted({take for row in ENGINES.values() for take in row.takes})
         raise BadInput(f"{path} is no model; give {' or '.join(wanted)}")
+    if kind in BUNDLE:  # which of them runs it, only the bundle knows
+        target = read_manifest(path).target.kind
+        takers = [each for each in takers if target in ENGINES[each].bundles]
+        if name != AUTO and kind in ENGINES[name].takes and name not in takers:
+            raise other_target(path, name, target)
     if name != AUTO and name not in takers:
         raise BadInput(
             f"{path}: engine {name} takes {' or '.join(ENGINES[name].takes)}; "
@@ -104,3 +113,12 @@ def choose(path: Path, name: str = AUTO) -> str:
         f'pip install "edge-passd[{ENGINES[each].extra}]"' for each in candidates
     )
     raise BadInput(f"{' and '.join(candidates)} not installed: {commands}")
+
+
+def other_target(path: Path, name: str, target: str) -> BadInput:
+    """The error for a bundle, for that kind of target, that the named engine does not run."""
+    taker = next(each for each, row in ENGINES.items() if target in row.bundles)
+    return BadInput(
+        f"{path} is compiled for {target}, engine {name} runs bundles for "
+        f"{' and '.join(ENGINES[name].bundles)}; use --engine {taker}"
+    )

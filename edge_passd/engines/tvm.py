@@ -15,7 +15,9 @@ import numpy as np
 
 from edge_passd.bundle.archive import Bundle, read_bundle
 from edge_passd.bundle.machine import check_machine, this_machine
+from edge_passd.bundle.plan import Plan
 from edge_passd.engines.base import cannot_load, check_image
+from edge_passd.engines.table import other_target
 from edge_passd.engines.tvm_ffi import Call, TvmError
 from edge_passd.engines.tvm_runtime import load_function, load_runtime, set_threads
 from edge_passd.errors import BadInput
@@ -32,7 +34,9 @@ class TvmEngine:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         bundle = read_bundle(path)
-        manifest = bundle.manifest
+        manifest, plan = bundle.manifest, bundle.manifest.plan
+        if not isinstance(plan, Plan):
+            raise other_target(path, self.name, manifest.target.kind)
         check_machine(manifest.target, this_machine(), str(path))
         self.metadata = replace(manifest.model, precision=manifest.precision).to_json()
         self._path, self._size = path, manifest.model.input_size
@@ -41,7 +45,7 @@ class TvmEngine:
         self._thread = ThreadPoolExecutor(1, "edge-passd-tvm")
         count = threads or len(os.sched_getaffinity(0))
         try:
-            self._program = self._thread.submit(_Program, bundle, count).result()
+            self._program = self._thread.submit(_Program, bundle, plan, count).result()
         except (OSError, TvmError) as error:
             raise cannot_load(path, self.name, error) from error
 
@@ -71,8 +75,8 @@ class TvmEngine:
 class _Program:
     """The compiled functions and all the memory that they ever use."""
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
-        plan, size = bundle.manifest.plan, bundle.manifest.model.input_size
+    def __init__(self, bundle: Bundle, plan: Plan, threads: int) -> None:
+        size = bundle.manifest.model.input_size
         tvm = load_runtime(plan.runtime, bundle.files)
         function = load_function(tvm, bundle.files[plan.library], "run")
         set_threads(tvm, threads)

@@ -11,7 +11,8 @@ from targets.isa.avx2 import Avx2Int8
 from targets.isa.avx512 import Avx512Float
 from targets.isa.neon import NeonDot
 from targets.layout import SLACK, layout_of
-from targets.plan import ALIGNMENT, plan_constants, plan_workspace
+from targets.lower import workspace_of
+from targets.plan import ALIGNMENT, plan_constants
 
 ARITHMETICS = (Avx512Float(), Avx2Int8(), NeonDot())
 
@@ -42,7 +43,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 @given(graph=graphs())
 def test_tensors_that_are_needed_together_lie_apart(arithmetic: Arithmetic, graph: Graph) -> None:
     """Run with numbers for tensors: what a layer reads is still what was written there."""
-    workspace = plan_workspace(graph, arithmetic)
+    workspace = workspace_of(graph, arithmetic)
     memory = np.full(workspace.size, -1)
 
     def place(tensor: Tensor) -> slice:
@@ -61,7 +62,7 @@ def test_tensors_that_are_needed_together_lie_apart(arithmetic: Arithmetic, grap
 
 def test_a_chain_of_equal_maps_takes_turns() -> None:
     graph = graph_of([20] * 9, list(range(8)))
-    workspace = plan_workspace(graph, Avx512Float())
+    workspace = workspace_of(graph, Avx512Float())
     assert len(set(workspace.offsets.values())) == 2
     one = layout_of(outputs_of(graph)[0], Avx512Float()).size * 4 + SLACK
     assert workspace.size < 2 * (one + ALIGNMENT)
@@ -70,7 +71,7 @@ def test_a_chain_of_equal_maps_takes_turns() -> None:
 def test_a_tensor_that_is_needed_late_keeps_its_place() -> None:
     """The pyramid's laterals: the first map is read by the last layer again."""
     graph = graph_of([8] * 6, [0, 1, 2, 3, 0])
-    workspace = plan_workspace(graph, NeonDot())
+    workspace = workspace_of(graph, NeonDot())
     tensors = outputs_of(graph)
     others = {workspace.offsets[tensor] for tensor in tensors[1:]}
     assert workspace.offsets[tensors[0]] not in others
@@ -112,5 +113,5 @@ def test_equal_constants_are_kept_once() -> None:
 def test_the_plan_does_not_hang_on_the_run() -> None:
     """A bundle's hash is that of its plan, too."""
     graphs_ = (graph_of([9, 5, 30, 7], [0, 1, 0]) for _ in range(2))
-    first, second = (plan_workspace(graph, NeonDot()) for graph in graphs_)
+    first, second = (workspace_of(graph, NeonDot()) for graph in graphs_)
     assert [*first.offsets.values()] == [*second.offsets.values()]

@@ -1,0 +1,1 @@
+"""GPUs: the same operators as `targets.operators`, as kernels of blocks of threads."""

@@ -1,0 +1,111 @@
+"""From a graph to kernels: one for each step, and where everything lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from targets.gpu.arithmetic import Arithmetic
+from targets.gpu.codegen import kernels_source
+from targets.gpu.kernel import Kernel, Memory, blocks_for, module_of
+from targets.gpu.operators import attend, convolution, depthwise, stem
+from targets.gpu.operators.core import Tile
+from targets.gpu.steps import Convolutions, Depthwise, Stem, Step, steps_of
+from targets.graph import Graph
+from targets.plan import Constants, Workspace, plan_constants, plan_workspace
+
+# From the one that does most with what it reads to the one with most blocks.
+TILES = (Tile(128, 64), Tile(64, 64), Tile(64, 32), Tile(32, 32))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What the kernels are made for. multiprocessors: that should all have work."""
+
+    arithmetic: Arithmetic
+    matrix_units: bool
+    multiprocessors: int
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """kernels: in the order in which they are launched, one for each of `steps`.
+
+    source: of all of them, CUDA C++ behind the prelude. sizes: bytes of each step's constants.
+    """
+
+    steps: tuple[Step, ...]
+    kernels: tuple[Kernel, ...]
+    source: str
+    constants: Constants
+    workspace: Workspace
+    sizes: Mapping[str, Mapping[str, int]]
+
+
+def lower(graph: Graph, schedule: Schedule) -> Lowered:
+    """Raises BadInput for a graph that the kernels do not cover, see `steps_of`."""
+    return lower_steps(steps_of(graph), schedule, graph.size, graph.boxes, graph.classes)
+
+
+def lower_steps(
+    steps: tuple[Step, ...], schedule: Schedule, size: int, boxes: int, classes: int
+) -> Lowered:
+    """size: side of the image, pixels. boxes, classes: of the outputs; as in `Graph`."""
+    arithmetic = schedule.arithmetic
+    arrays = {step.name: _constants(step, schedule) for step in steps}
+    constants = plan_constants(
+        {(name, key): array for name, each in arrays.items() for key, array in each.items()}
+    )
+    workspace = plan_workspace(
+        [(*step.inputs, *step.outputs) for step in steps], arithmetic.bytes_of
+    )
+    memory = Memory(
+        arithmetic, workspace, constants, 3 * size**2, 4 * boxes, classes * boxes, schedule.batch
+    )
+    kernels = tuple(_kernel(step, schedule, memory) for step in steps)
+    source = kernels_source(module_of({each.name: each for each in kernels}))
+    sizes = {
+        step: {name: array.nbytes for name, array in each.items()} for step, each in arrays.items()
+    }
+    return Lowered(steps, kernels, source, constants, workspace, sizes)
+
+
+def _constants(step: Step, schedule: Schedule) -> Mapping[str, np.ndarray]:
+    if isinstance(step, Stem):
+        return stem.constants(step, schedule.arithmetic)
+    if isinstance(step, Depthwise):
+        return depthwise.constants(step, schedule.arithmetic)
+    if isinstance(step, Convolutions):
+        return convolution.constants(step, schedule.arithmetic, tile_of(step, schedule))
+    return attend.constants(step)
+
+
+def _kernel(step: Step, schedule: Schedule, memory: Memory) -> Kernel:
+    if isinstance(step, Stem):
+        return stem.stem(step, memory)
+    if isinstance(step, Depthwise):
+        channels = schedule.arithmetic.pitch(step.convolution.output.channels)
+        pixels = depthwise.pixels_of(step.convolution, channels, schedule.multiprocessors)
+        return depthwise.depthwise(step, memory, pixels)
+    if isinstance(step, Convolutions):
+        tile = tile_of(step, schedule)
+        return convolution.convolution(step, memory, tile, schedule.matrix_units)
+    return attend.attend(step, memory)
+
+
+def tile_of(step: Convolutions, schedule: Schedule) -> Tile:
+    """The largest tile with which every multiprocessor has a block, or the smallest there is."""
+    outputs = schedule.arithmetic.pitch(step.first.output.channels)
+    for tile in TILES:
+        if tile.columns > 32 and outputs <= 32:
+            continue
+        rows = sum(
+            blocks_for(each.convolution.output.height * each.convolution.output.width, tile.rows)
+            for each in step.members
+        )
+        if rows * blocks_for(outputs, tile.columns) * schedule.batch >= schedule.multiprocessors:
+            return tile
+    return TILES[-1]
