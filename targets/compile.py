@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,17 +17,12 @@ from edge_passd.engines.base import check_model
 from edge_passd.errors import BadInput
 from edge_passd.files import require_file, require_writable
 from edge_passd.model_info import METADATA_KEY
-from targets.assemble import assemble
-from targets.board import Board
+from targets.backend import Preset, backend_of
 from targets.dump import Dump
-from targets.gate import check
 from targets.graph import Graph
 from targets.passes import PASSES
 from targets.passes.read_onnx import integer_share, read_onnx
 from targets.photos import gate_photos
-from targets.runtime_libraries import runtime_libraries
-from targets.table import choose_board
-from targets.toolchain import find_linker
 
 
 @dataclass(frozen=True)
@@ -60,23 +56,21 @@ def compile_model(options: CompileOptions, console: Console) -> Manifest:
     require_writable(options.output)
     if options.dump and options.dump.exists() and not options.dump.is_dir():
         raise BadInput(f"{options.dump} is a file; name a folder for --dump")
-    board = choose_board(options.target, options.board)
-    linker = find_linker(board.machine)
+    backend = backend_of(options.target, options.board, options.runtime)
     model = read_model(options.model)
     photos = gate_photos(options.photos)
     dump = Dump(options.dump)
     graph = lowered_graph(model, str(options.model), dump)
-    precision = precision_of(graph, options)
-    runtime = runtime_libraries(board.machine) if options.runtime else {}
-    with console.status(f"compiling {len(graph.layers)} operators for {board.name}"):
-        manifest, files = assemble(model, graph, board, precision, linker, runtime, dump)
+    precision = precision_of(graph, options, backend.precisions)
+    with console.status(f"compiling {len(graph.layers)} operators for {backend.board.name}"):
+        made = backend.assemble(model, graph, precision, dump)
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, options.output.name)
-        write_bundle(trial, manifest, files)
-        record = check(trial, manifest, model, graph, photos, console)
-    manifest = replace(manifest, parity=(record,))
-    write_bundle(options.output, manifest, files)
-    summarise(manifest, board, options.output, time.monotonic() - started, console)
+        write_bundle(trial, made.manifest, made.files)
+        record = made.check(trial, photos, console)
+    manifest = replace(made.manifest, parity=(record,))
+    write_bundle(options.output, manifest, made.files)
+    summarise(manifest, backend.board, options.output, time.monotonic() - started, console)
     return manifest
 
 
@@ -113,22 +107,29 @@ def lowered_graph(model: onnx.ModelProto, where: str, dump: Dump | None = None) 
     return graph
 
 
-def precision_of(graph: Graph, options: CompileOptions) -> str:
-    """Raises BadInput when another precision is asked for than the model has."""
+def precision_of(
+    graph: Graph, options: CompileOptions, precisions: Mapping[str, Sequence[str]]
+) -> str:
+    """precisions: what each kind of model can become on the target.
+
+    Raises BadInput when another one is asked for.
+    """
     found = "int8" if integer_share(graph) == 1 else "fp32"
-    wanted = options.precision or found
-    if wanted == "fp16":
-        raise BadInput(f"{options.target} has no fp16 kernels; compile for int8 or fp32")
-    if wanted != found:
-        run = "an int8 run (`edge-passd qat`)" if wanted == "int8" else "a float run"
-        raise BadInput(
-            f"{options.model} is {found}, which compiling does not change; export {run} instead"
-        )
-    return found
+    wanted = options.precision or precisions[found][0]
+    if wanted in precisions[found]:
+        return wanted
+    if wanted not in {each for possible in precisions.values() for each in possible}:
+        has = " or ".join(dict.fromkeys(each for row in precisions.values() for each in row))
+        raise BadInput(f"{options.target} has no {wanted} kernels; compile for {has}")
+    run = "an int8 run (`edge-passd qat`)" if wanted == "int8" else "a float run"
+    raise BadInput(
+        f"{options.model} is {found}, which compiling does not change to {wanted}; "
+        f"export {run} instead"
+    )
 
 
 def summarise(
-    manifest: Manifest, board: Board, output: Path, seconds: float, console: Console
+    manifest: Manifest, board: Preset, output: Path, seconds: float, console: Console
 ) -> None:
     """What was made, as a table and a few lines."""
     show_operators(manifest.operators, console)

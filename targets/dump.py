@@ -9,6 +9,7 @@ import tvm
 from edge_passd.files import write_text
 from targets.graph import Graph, Layer, Tensor, output_of
 from targets.lower import Lowered
+from targets.plan import Constants, Workspace
 
 
 class Dump:
@@ -19,21 +20,29 @@ class Dump:
 
     def graph(self, number: int, name: str, graph: Graph) -> None:
         """The graph after pass number `number`."""
-        self._write(f"{number}-{name}.txt", "\n".join(map(describe, graph.layers)))
+        self.write(f"{number}-{name}.txt", "\n".join(map(describe, graph.layers)))
+
+    def __bool__(self) -> bool:
+        return self._folder is not None
 
     def lowered(self, lowered: Lowered, compiled: tvm.runtime.Module) -> None:
         """TIR, assembly, and where every tensor and constant lies."""
-        self._write("module.py", lowered.module.script())
-        self._write("assembly.s", compiled.inspect_source("asm"))
-        lines = [f"workspace: {lowered.workspace.size} bytes"]
-        for tensor, offset in lowered.workspace.offsets.items():
-            lines.append(f"  {offset:>10} {_shape(tensor)}")
-        lines.append(f"constants: {len(lowered.constants.content)} bytes")
-        for (layer, name), offset in lowered.constants.offsets.items():
-            lines.append(f"  {offset:>10} {layer}.{name}")
-        self._write("plan.txt", "\n".join(lines))
+        self.write("module.py", lowered.module.script())
+        self.write("assembly.s", compiled.inspect_source("asm"))
+        self.memory(lowered.workspace, lowered.constants)
 
-    def _write(self, name: str, text: str) -> None:
+    def memory(self, workspace: Workspace, constants: Constants) -> None:
+        """Where every tensor and constant lies."""
+        lines = [f"workspace: {workspace.size} bytes"]
+        for tensor, offset in workspace.offsets.items():
+            lines.append(f"  {offset:>10} {_shape(tensor)}")
+        lines.append(f"constants: {len(constants.content)} bytes")
+        for (layer, name), offset in constants.offsets.items():
+            lines.append(f"  {offset:>10} {layer}.{name}")
+        self.write("plan.txt", "\n".join(lines))
+
+    def write(self, name: str, text: str) -> None:
+        """A file of its own."""
         if self._folder is not None:
             write_text(self._folder / name, text + "\n")
 
