@@ -45,10 +45,10 @@ BOARDS = {
         # GPUs have too, the data sheet does not say.
         GpuBoard("jetson-thor", "Blackwell, JetPack 7", ("sm_110",), 20, Peak(273, 8.06)),
         GpuBoard("jetson", "any Jetson from Xavier on", ("sm_72", "sm_87")),
-        GpuBoard("desktop-sm80", "Ampere: A100, A30", ("sm_80",)),
+        GpuBoard("desktop-sm80", "Ampere: A100, A30", ("sm_80",), 108),
         GpuBoard("desktop-sm86", "Ampere: GeForce RTX 30, A10, A40", ("sm_86",)),
         GpuBoard("desktop-sm89", "Ada: GeForce RTX 40, L4, L40", ("sm_89",)),
-        GpuBoard("desktop-sm90", "Hopper: H100, H200", ("sm_90",)),
+        GpuBoard("desktop-sm90", "Hopper: H100, H200", ("sm_90",), 132),
         GpuBoard("desktop-sm120", "Blackwell: GeForce RTX 50", ("sm_120",)),
         GpuBoard(
             "desktop", "any PC GPU from 2020 on",

@@ -150,6 +150,8 @@ def _check_launches(plan: CudaPlan, cpu: str, operators: int, manifest: JsonText
             f"'plan.launches' must be one for each of {operators} operators, "
             f"not {len(plan.launches)}"
         )
+    if any(launch.grid[2] != plan.batch for launch in plan.launches):
+        raise manifest.error("'plan.launches' must all have as many blocks along z, one a photo")
 
 
 def _is_digest(value: Any) -> bool:

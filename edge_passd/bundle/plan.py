@@ -109,7 +109,8 @@ class CudaPlan:
     """How the kernels run: one launch for each of the manifest's operators, in order.
 
     Each is a function `kernel(constants, workspace, image, boxes, scores)` of five GPU addresses,
-    uint8, uint8 and then float32, with the sizes of `Plan` at addresses that 256 divides.
+    uint8, uint8 and then float32, with the sizes of `Plan` at addresses that 256 divides, the last
+    three as often as there are photos in a batch.
     images: the same kernels for several GPUs; all else as in `Plan`.
     """
 
@@ -124,6 +125,11 @@ class CudaPlan:
     def named_files(self) -> tuple[str, ...]:
         """The bundle's files that it needs."""
         return (self.constants, *(image.file for image in self.images))
+
+    @property
+    def batch(self) -> int:
+        """Photos at once: the blocks along z of each launch, a layer of them for each photo."""
+        return self.launches[0].grid[2]
 
     @property
     def architectures(self) -> str:

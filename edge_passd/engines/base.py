@@ -57,11 +57,11 @@ def check_model(
     return info
 
 
-def check_image(image: np.ndarray, size: int) -> None:
-    """Raise ValueError unless `image` is (1, 3, size, size) float32."""
-    if image.shape != (1, 3, size, size) or image.dtype != np.float32:
+def check_image(image: np.ndarray, size: int, batch: int = 1) -> None:
+    """Raise ValueError unless `image` is (batch, 3, size, size) float32."""
+    if image.shape != (batch, 3, size, size) or image.dtype != np.float32:
         raise ValueError(
-            f"the model takes (1, 3, {size}, {size}) float32, not {image.shape} {image.dtype}"
+            f"the model takes {(batch, 3, size, size)} float32, not {image.shape} {image.dtype}"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,8 @@ class CudaEngine:
     """See `edge_passd.engines.base.Engine`. It takes one thread, whatever `threads` says.
 
     Several threads may share it; they take turns. `close` gives memory and kernels back before the
-    engine is collected; it cannot be used afterwards.
+    engine is collected; it cannot be used afterwards. Images and results of all methods are as many
+    as the bundle's `batch` says, which is one in what `edge-passd compile` writes.
     """
 
     name = "cuda"
@@ -39,6 +40,7 @@ class CudaEngine:
             raise other_target(path, self.name, manifest.target.kind)
         check_machine(manifest.target, this_machine(), str(path))
         self.metadata = replace(manifest.model, precision=manifest.precision).to_json()
+        self.batch = plan.batch
         self._path, self._size = path, manifest.model.input_size
         self._lock = Lock()
         try:
@@ -65,18 +67,25 @@ class CudaEngine:
         with self._at_work(image) as program:
             return program.time_operators(image, repeats)
 
-    def time_graph(self, image: np.ndarray, repeats: int) -> np.ndarray:
+    def time_graph(
+        self, image: np.ndarray, repeats: int, operators: Sequence[int] | None = None
+    ) -> np.ndarray:
         """(repeats,): seconds of the GPU for whole inferences, copies in and out included.
 
         One after another without a pause; as graphs, where the driver has them.
+        operators: only these, by number and in this order, without copies, on what a whole `run`
+        has left behind; one may be there several times.
         """
         with self._at_work(image) as program:
-            return program.time_graph(image, repeats)
+            return program.time_graph(image, repeats, operators)
 
-    def run_operators(self, image: np.ndarray, first: int, last: int) -> None:
-        """Only the operators from number `first` to before `last`, after a whole `run`."""
+    def run_operators(self, image: np.ndarray, first: int, last: int) -> np.ndarray:
+        """Only the operators from number `first` to before `last`, after a whole `run`.
+
+        Returns (bytes,) uint8, a copy of the workspace that they have left behind.
+        """
         with self._at_work(image) as program:
-            program.run_operators(image, first, last)
+            return program.run_operators(image, first, last)
 
     def close(self) -> None:
         """Give everything back now; a second time does nothing."""
@@ -85,7 +94,7 @@ class CudaEngine:
 
     @contextmanager
     def _at_work(self, image: np.ndarray) -> Iterator[_Program]:
-        check_image(image, self._size)
+        check_image(image, self._size, self.batch)
         with self._lock:
             if not self._finalizer.alive:
                 raise ValueError("the engine is closed")
@@ -106,23 +115,26 @@ class _Program:
         size = bundle.manifest.model.input_size
         constants = np.frombuffer(bundle.files[plan.constants], np.uint8)
         self._gpu = gpu
-        shapes = ((1, 3, size, size), (1, plan.boxes, 4), (1, plan.boxes, plan.classes))
-        host = [gpu.host_array(shape) for shape in shapes]
+        shapes = ((3, size, size), (plan.boxes, 4), (plan.boxes, plan.classes))
+        host = [gpu.host_array((plan.batch, *shape)) for shape in shapes]
         sizes = (constants.nbytes, plan.workspace_bytes, *(each.nbytes for each in host))
         addresses = _allocate(gpu, sizes)
         module = _load(gpu, image, bundle.files[image])
         gpu.copy_in(addresses[0], constants)
         self._launches = [gpu.launcher(module, each, addresses) for each in plan.launches]
         self._image, *self._outputs = host
-        _, _, at_image, *at_outputs = addresses
+        _, at_workspace, at_image, *at_outputs = addresses
+        self._workspace = at_workspace, plan.workspace_bytes
         self._copy_in: Work = partial(gpu.copy_in, at_image, self._image)
         self._copies_out: list[Work] = [
             partial(gpu.copy_out, array, address)
             for array, address in zip(self._outputs, at_outputs, strict=True)
         ]
-        self._enqueue()
+        everything = partial(_enqueue, [self._copy_in, *self._launches, *self._copies_out])
+        everything()
         gpu.wait()
-        self._whole = gpu.captured(self._enqueue)
+        self._whole = gpu.captured(everything)
+        self._parts: dict[tuple[int, ...], Work] = {}
 
     def run(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self._image[:] = image
@@ -131,23 +143,37 @@ class _Program:
         boxes, scores = self._outputs
         return boxes.copy(), scores.copy()
 
-    def run_operators(self, image: np.ndarray, first: int, last: int) -> None:
+    def run_operators(self, image: np.ndarray, first: int, last: int) -> np.ndarray:
         self._image[:] = image
-        for work in (self._copy_in, *self._launches[first:last]):
-            work()
+        address, size = self._workspace
+        workspace = np.empty(size, np.uint8)
+        _enqueue([self._copy_in, *self._launches[first:last]])
+        self._gpu.copy_out(workspace, address)
         self._gpu.wait()
+        return workspace
 
     def time_operators(self, image: np.ndarray, repeats: int) -> np.ndarray:
         self.run(image)
         return np.array([self._gpu.seconds(self._launches) for _ in range(repeats)]).T
 
-    def time_graph(self, image: np.ndarray, repeats: int) -> np.ndarray:
+    def time_graph(
+        self, image: np.ndarray, repeats: int, operators: Sequence[int] | None
+    ) -> np.ndarray:
         self.run(image)
-        return np.array(self._gpu.seconds([self._whole] * repeats))
+        graph = self._whole if operators is None else self._part(tuple(operators))
+        return np.array(self._gpu.seconds([graph] * repeats))
 
-    def _enqueue(self) -> None:
-        for work in (self._copy_in, *self._launches, *self._copies_out):
-            work()
+    def _part(self, operators: tuple[int, ...]) -> Work:
+        """A graph of these launches, captured once."""
+        if operators not in self._parts:
+            launches = [self._launches[number] for number in operators]
+            self._parts[operators] = self._gpu.captured(partial(_enqueue, launches))
+        return self._parts[operators]
+
+
+def _enqueue(works: Iterable[Work]) -> None:
+    for work in works:
+        work()
 
 
 def _allocate(gpu: Gpu, sizes: Sequence[int]) -> list[int]:

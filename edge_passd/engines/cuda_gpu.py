@@ -116,7 +116,7 @@ class Gpu:
         )
 
     def copy_out(self, array: np.ndarray, address: int) -> None:
-        """Enqueue a copy from the GPU to a `host_array`."""
+        """Enqueue a copy from the GPU to a `host_array`, or wait for one to another array."""
         self._driver.call(
             "cuMemcpyDtoHAsync", array.ctypes.data, address, array.nbytes, self._stream
         )

@@ -10,14 +10,24 @@ import numpy as np
 from targets.gpu.arithmetic import Arithmetic
 from targets.gpu.codegen import kernels_source
 from targets.gpu.kernel import Kernel, Memory, blocks_for, module_of
-from targets.gpu.operators import attend, convolution, depthwise, stem
+from targets.gpu.operators import attend, convolution, depthwise, separable, stem
 from targets.gpu.operators.core import Tile
-from targets.gpu.steps import Convolutions, Depthwise, Stem, Step, steps_of
+from targets.gpu.operators.product import pixels_of
+from targets.gpu.steps import Convolutions, Depthwise, Separable, Stem, Step, fused, steps_of
 from targets.graph import Graph
 from targets.plan import Constants, Workspace, plan_constants, plan_workspace
 
-# From the one that does most with what it reads to the one with most blocks.
-TILES = (Tile(128, 64), Tile(64, 64), Tile(64, 32), Tile(32, 32))
+# Tiles, with how well each uses what it reads, a guess. All fit into the 48 KB of shared memory that
+# every GPU has for a block, and twice into what a multiprocessor has.
+EFFICIENCY = {
+    Tile(128, 64, 64, 3): 1.0,
+    Tile(64, 64, 64, 4): 0.9,
+    Tile(64, 32, 128, 3): 0.75,
+    Tile(32, 32, 128, 4): 0.6,
+}
+TILES = tuple(EFFICIENCY)
+RESIDENT = 2  # blocks that a multiprocessor has at work
+SEPARABLE = Tile(32, 64, 64, 3)
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,15 @@ class Lowered:
 
 def lower(graph: Graph, schedule: Schedule) -> Lowered:
     """Raises BadInput for a graph that the kernels do not cover, see `steps_of`."""
-    return lower_steps(steps_of(graph), schedule, graph.size, graph.boxes, graph.classes)
+    steps = fused(steps_of(graph), lambda step: fusing_pays(step, schedule))
+    return lower_steps(steps, schedule, graph.size, graph.boxes, graph.classes)
+
+
+def fusing_pays(step: Separable, schedule: Schedule) -> bool:
+    """Where the pixels alone keep all multiprocessors busy: each block has all of the outputs."""
+    blocks = blocks_for(pixels_of(step.pointwise), SEPARABLE.rows)
+    enough = blocks * schedule.batch >= RESIDENT * schedule.multiprocessors
+    return enough and separable.fits(step, schedule.arithmetic, SEPARABLE)
 
 
 def lower_steps(
@@ -77,7 +95,9 @@ def _constants(step: Step, schedule: Schedule) -> Mapping[str, np.ndarray]:
     if isinstance(step, Stem):
         return stem.constants(step, schedule.arithmetic)
     if isinstance(step, Depthwise):
-        return depthwise.constants(step, schedule.arithmetic)
+        return depthwise.constants_of(step.convolution, schedule.arithmetic)
+    if isinstance(step, Separable):
+        return separable.constants(step, schedule.arithmetic, SEPARABLE)
     if isinstance(step, Convolutions):
         return convolution.constants(step, schedule.arithmetic, tile_of(step, schedule))
     return attend.constants(step)
@@ -90,6 +110,8 @@ def _kernel(step: Step, schedule: Schedule, memory: Memory) -> Kernel:
         channels = schedule.arithmetic.pitch(step.convolution.output.channels)
         pixels = depthwise.pixels_of(step.convolution, channels, schedule.multiprocessors)
         return depthwise.depthwise(step, memory, pixels)
+    if isinstance(step, Separable):
+        return separable.separable(step, memory, SEPARABLE, schedule.matrix_units)
     if isinstance(step, Convolutions):
         tile = tile_of(step, schedule)
         return convolution.convolution(step, memory, tile, schedule.matrix_units)
@@ -97,15 +119,13 @@ def _kernel(step: Step, schedule: Schedule, memory: Memory) -> Kernel:
 
 
 def tile_of(step: Convolutions, schedule: Schedule) -> Tile:
-    """The largest tile with which every multiprocessor has a block, or the smallest there is."""
+    """The tile with which the multiprocessors are done first, by a rough count of their work."""
     outputs = schedule.arithmetic.pitch(step.first.output.channels)
-    for tile in TILES:
-        if tile.columns > 32 and outputs <= 32:
-            continue
-        rows = sum(
-            blocks_for(each.convolution.output.height * each.convolution.output.width, tile.rows)
-            for each in step.members
-        )
-        if rows * blocks_for(outputs, tile.columns) * schedule.batch >= schedule.multiprocessors:
-            return tile
-    return TILES[-1]
+    places = schedule.multiprocessors * RESIDENT
+
+    def cost(tile: Tile) -> float:
+        rows = sum(blocks_for(pixels_of(each.convolution), tile.rows) for each in step.members)
+        blocks = rows * blocks_for(outputs, tile.columns) * schedule.batch
+        return blocks_for(blocks, places) * tile.rows * tile.columns / EFFICIENCY[tile]
+
+    return min(EFFICIENCY, key=cost)

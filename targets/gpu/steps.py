@@ -7,7 +7,8 @@ each other, as those of the pyramid's levels, go together; so do all levels' box
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
@@ -74,6 +75,38 @@ class Depthwise:
     @property
     def macs(self) -> int:
         return self.convolution.macs
+
+    @property
+    def other_bytes(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, eq=False)
+class Separable:
+    """A depthwise convolution and the 1x1 convolution that alone reads it."""
+
+    depthwise: Convolution
+    pointwise: Convolution
+
+    @property
+    def name(self) -> str:
+        return self.pointwise.name
+
+    @property
+    def kind(self) -> str:
+        return f"depthwise 3x3, stride {self.depthwise.stride}, and convolution 1x1"
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return self.depthwise.inputs
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        return (self.pointwise.output,)
+
+    @property
+    def macs(self) -> int:
+        return self.depthwise.macs + self.pointwise.macs
 
     @property
     def other_bytes(self) -> int:
@@ -166,7 +199,7 @@ class Heads:
         return sum(level.boxes * (level.head.classes + 4) * 4 for level in self.levels)
 
 
-Step: TypeAlias = "Stem | Depthwise | Convolutions | Heads"
+Step: TypeAlias = "Stem | Depthwise | Separable | Convolutions | Heads"
 
 
 def steps_of(graph: Graph) -> tuple[Step, ...]:
@@ -183,6 +216,31 @@ def steps_of(graph: Graph) -> tuple[Step, ...]:
     ):
         raise BadInput(f"{stem.name}: the cuda target takes models that begin with a 3x3 stem")
     return _together([Stem(image, stem), *_single(layers)])
+
+
+def fused(steps: Sequence[Step], pays: Callable[[Separable], bool]) -> tuple[Step, ...]:
+    """Depthwise convolutions within the 1x1 convolutions that alone read them, where that pays."""
+    readers = Counter(tensor for step in steps for tensor in step.inputs)
+    result: list[Step] = []
+    for step in steps:
+        before = result[-1] if result else None
+        both = _separable(before, step) if before else None
+        if both and readers[both.pointwise.input] == 1 and pays(both):
+            result[-1] = both
+        else:
+            result.append(step)
+    return tuple(result)
+
+
+def _separable(before: Step, step: Step) -> Separable | None:
+    """Both as one, if they go together."""
+    if not isinstance(before, Depthwise) or not isinstance(step, Convolutions):
+        return None
+    layer = step.first
+    if len(step.members) > 1 or step.members[0].merge or (layer.kernel, layer.stride) != (1, 1):
+        return None
+    reads = layer.input is before.convolution.output
+    return Separable(before.convolution, layer) if reads else None
 
 
 def _single(layers: Sequence[Layer]) -> list[Step]:

@@ -22,12 +22,14 @@ _COLUMNS = 16  # threads side by side, of the scalar core
 class Tile:
     """What a block of threads computes: rows (pixels) by columns (outputs).
 
-    stages: pieces of the reduction on their way to shared memory or there.
+    depth: bytes of each in a piece of the reduction, at most; stages: how many pieces are in shared
+    memory or on their way there.
     """
 
     rows: int
     columns: int
-    stages: int = 3
+    depth: int
+    stages: int
     threads: int = 128
 
 
@@ -37,12 +39,15 @@ class Core(Protocol):
     def start(self) -> None:
         """All sums zero."""
 
-    def step(self, buffer: Expr, rows: Expr, columns: Expr, pitch: int) -> None:
+    def step(
+        self, buffer: Expr, rows: Expr, row_pitch: int, columns: Expr, column_pitch: int
+    ) -> None:
         """Add `ROW_BYTES` of the reduction. rows, columns: words of shared memory where they begin;
-        pitch: words from one row or column to the next."""
+        pitches: words from one row or column to the next."""
 
-    def store(self, sums: Expr, pitch: int) -> None:
-        """All sums to shared memory, row by row; pitch: numbers from one row to the next."""
+    def store(self, sums: Expr, first: int, pitch: int) -> None:
+        """All sums to shared memory, row by row, from number `first` on; pitch: numbers from one
+        row to the next."""
 
 
 def core_of(tile: Tile, arithmetic: Arithmetic, matrix_units: bool, thread: Expr) -> Core:
@@ -73,11 +78,13 @@ class MatrixCore:
         with T.unroll(count) as i:
             T.buffer_store(self.sums, T.cast(T.int32(0), self.accumulator), [i])
 
-    def step(self, buffer: Expr, rows: Expr, columns: Expr, pitch: int) -> None:
+    def step(
+        self, buffer: Expr, rows: Expr, row_pitch: int, columns: Expr, column_pitch: int
+    ) -> None:
         a, b = (registers(count * FRAGMENT, "int32") for count in (self.height, self.width))
-        for name, fragments, start, count in (
-            ("a", a, rows + self.row * pitch, self.height),
-            ("b", b, columns + self.column * pitch, self.width),
+        for name, fragments, start, pitch, count in (
+            ("a", a, rows + self.row * row_pitch, row_pitch, self.height),
+            ("b", b, columns + self.column * column_pitch, column_pitch, self.width),
         ):
             with T.unroll(count) as i:
                 address = T.address_of(buffer[start + i * (UNIT * pitch)])
@@ -88,9 +95,9 @@ class MatrixCore:
             do(f"multiply_{self.tag}", T.address_of(sums), T.address_of(a[i * FRAGMENT]),
                T.address_of(b[j * FRAGMENT]))  # fmt: skip
 
-    def store(self, sums: Expr, pitch: int) -> None:
+    def store(self, sums: Expr, first: int, pitch: int) -> None:
         with T.unroll(self.height) as i, T.unroll(self.width) as j:
-            at = (self.row + i * UNIT) * pitch + self.column + j * UNIT
+            at = first + (self.row + i * UNIT) * pitch + self.column + j * UNIT
             own = T.address_of(self.sums[(i * self.width + j) * FRAGMENT])
             do("store_sums", T.address_of(sums[at]), own, pitch)
 
@@ -111,7 +118,9 @@ class ScalarCore:
         with T.unroll(self.height * self.width) as i:
             T.buffer_store(self.sums, T.cast(T.int32(0), self.accumulator), [i])
 
-    def step(self, buffer: Expr, rows: Expr, columns: Expr, pitch: int) -> None:
+    def step(
+        self, buffer: Expr, rows: Expr, row_pitch: int, columns: Expr, column_pitch: int
+    ) -> None:
         # Halves become floats once; bytes stay words, for the GPUs that multiply those.
         words = self.tag == "s8"
         kind = "words" if words else self.tag
@@ -122,11 +131,11 @@ class ScalarCore:
                 for count in (self.height, self.width)
             )
             for values, start, stride, count in (
-                (a, rows + self.row * pitch, self.down, self.height),
-                (b, columns + self.column * pitch, _COLUMNS, self.width),
+                (a, rows + self.row * row_pitch, self.down * row_pitch, self.height),
+                (b, columns + self.column * column_pitch, _COLUMNS * column_pitch, self.width),
             ):
                 with T.unroll(count) as i:
-                    address = buffer[start + i * (stride * pitch) + part * read]
+                    address = buffer[start + i * stride + part * read]
                     do(f"read4_{kind}", T.address_of(address), T.address_of(values[i * _QUAD]))
             product = "dot_s8" if words else "multiply_add"
             with T.unroll(_QUAD) as k, T.unroll(self.height) as i, T.unroll(self.width) as j:
@@ -137,7 +146,7 @@ class ScalarCore:
                 )  # fmt: skip
                 T.buffer_store(self.sums, total, [at])
 
-    def store(self, sums: Expr, pitch: int) -> None:
+    def store(self, sums: Expr, first: int, pitch: int) -> None:
         with T.unroll(self.height) as i, T.unroll(self.width) as j:
-            at = (self.row + i * self.down) * pitch + self.column + j * _COLUMNS
+            at = first + (self.row + i * self.down) * pitch + self.column + j * _COLUMNS
             T.buffer_store(sums, self.sums[i * self.width + j], [at])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
@@ -17,6 +19,7 @@ from targets.gpu.kernel import (
     quotient,
     registers,
     remainder,
+    where,
 )
 from targets.gpu.operators.epilogue import QUAD, Epilogue, epilogue_constants
 from targets.gpu.steps import Depthwise
@@ -27,9 +30,8 @@ THREADS = 128
 TAPS = 9
 
 
-def constants(step: Depthwise, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
+def constants_of(layer: Convolution, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
     """weights: (9, channels) in the accumulator's dtype; bias, multipliers: (channels,)."""
-    layer = step.convolution
     channels = arithmetic.pitch(layer.output.channels)
     weights = np.zeros((TAPS, channels), arithmetic.accumulator)
     weights[:, : layer.output.channels] = layer.weights.reshape(-1, TAPS).T
@@ -56,27 +58,39 @@ def depthwise(step: Depthwise, memory: Memory, pixels: int) -> Kernel:
         index = bind(block.number * THREADS + block.thread)
         with T.If(index < work), T.Then():
             place = bind(quotient(index, quads))
-            _Pixels(
-                step, block, pixels, bind(quotient(place, across)),
-                bind(remainder(place, across) * pixels),
-                bind(remainder(index, quads) * QUAD),
-            ).emit()  # fmt: skip
+            window = Window(
+                layer, block, step.name, pixels, bind(quotient(place, across)),
+                bind(remainder(place, across) * pixels), bind(remainder(index, quads) * QUAD),
+            )  # fmt: skip
+            start = bind(block.bytes_at(layer.output))
+
+            def to(pixel: int) -> Expr:
+                at = window.row * layer.output.width + window.column + pixel
+                byte = (at * window.pitch + window.channel) * arithmetic.item
+                return T.address_of(block.workspace()[start + byte])
+
+            window.emit(to)
 
     return kernel(step.name, blocks_for(work, THREADS), THREADS, memory, body)
 
 
-class _Pixels:
-    """`pixels` outputs of a row, from `column` on, of four channels from `channel` on."""
+class Window:
+    """`pixels` outputs of a row, from `column` on, of four channels from `channel` on.
+
+    step: whose constants they are.
+    """
 
     def __init__(
-        self, step: Depthwise, block: Block, pixels: int, row: Expr, column: Expr, channel: Expr
-    ) -> None:
-        self.step, self.layer, self.block, self.pixels = step, step.convolution, block, pixels
+        self, layer: Convolution, block: Block, step: str, pixels: int, row: Expr, column: Expr,
+        channel: Expr,
+    ) -> None:  # fmt: skip
+        self.layer, self.block, self.step, self.pixels = layer, block, step, pixels
         self.row, self.column, self.channel = row, column, channel
         self.arithmetic = block.arithmetic
-        self.pitch = self.arithmetic.pitch(self.layer.output.channels)
+        self.pitch = self.arithmetic.pitch(layer.output.channels)
 
-    def emit(self) -> None:
+    def emit(self, to: Callable[[int], Expr]) -> None:
+        """Compute them and write each pixel's four channels to its address."""
         layer, dtype = self.layer, self.arithmetic.accumulator
         weights = registers(TAPS * QUAD, dtype)
         self._read_weights(weights)
@@ -97,10 +111,10 @@ class _Pixels:
                         at = pixel * QUAD + i
                         product = values[i] * weights[(v * 3 + tap) * QUAD + i]
                         T.buffer_store(sums, sums[at] + product, [at])
-        self._finish(sums)
+        self._finish(sums, to)
 
     def _read_weights(self, weights: Expr) -> None:
-        start = bind(self.block.constants_at(self.step.name, "weights"))
+        start = bind(self.block.constants_at(self.step, "weights"))
         kind = "words" if self.arithmetic.integers else "f32"
         with T.unroll(TAPS) as tap:
             at = start + (tap * self.pitch + self.channel) * 4
@@ -124,13 +138,10 @@ class _Pixels:
                 zero = T.cast(T.int32(self.arithmetic.zero(tensor)), self.arithmetic.accumulator)
                 T.buffer_store(values, zero, [i])
 
-    def _finish(self, sums: Expr) -> None:
-        tensor = self.layer.output
-        epilogue = Epilogue(self.block, self.step.name, [self.layer])
-        start = bind(self.block.bytes_at(tensor))
+    def _finish(self, sums: Expr, to: Callable[[int], Expr]) -> None:
+        epilogue = Epilogue(self.block, self.step, [self.layer])
         for pixel in range(self.pixels):
-            x = bind(self.column + pixel)
-            with T.If(x < tensor.width), T.Then():
-                at = (self.row * tensor.width + x) * self.pitch + self.channel
-                to = T.address_of(self.block.workspace()[start + at * self.arithmetic.item])
-                epilogue(sums, pixel * QUAD, self.channel, to)
+            beyond = self.layer.output.width % self.pixels
+            inside = self.column + pixel < self.layer.output.width if beyond else None
+            with where(inside):
+                epilogue(sums, pixel * QUAD, self.channel, to(pixel))

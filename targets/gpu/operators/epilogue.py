@@ -76,11 +76,11 @@ class Epilogue:
         do(f"write4_{arithmetic.tag}", to, T.address_of(results[0]))
 
     def _limited(self, value: Expr) -> Expr:
-        limits = self.layers[0].limits
-        if limits is None:
-            return value
-        low, high = limits
-        return T.min(T.max(value, T.float32(low)), T.float32(high))
+        low, high = self.layers[0].limits or (-np.inf, np.inf)
+        # An infinite one has a name in CUDA's headers, of which there are none.
+        if low > -np.inf:
+            value = T.max(value, T.float32(low))
+        return T.min(value, T.float32(high)) if high < np.inf else value
 
     def _read(self, name: str, channel: Expr, into: Expr) -> None:
         names = [name + suffix for suffix in self.suffixes]
