@@ -64,17 +64,17 @@ INT8_LIMITS = Limits(
 # Compiled float32 against float64: a sum of 2,304 products in one chain rounds more than the parts
 # that other engines add up. On trained weights 0.0005 px were seen, on random ones 0.03.
 COMPILED_FLOAT_LIMITS = replace(FLOAT_LIMITS, box_error=0.05)
-# Halves have eleven bits, rounded anew after each layer: 0.3 px and 0.004 were seen, and means of
-# 0.02 px and 3e-6.
+# Halves have eleven bits, rounded anew after each layer: on trained weights 0.3 px and 0.004 were
+# seen, 0.02 px and 3e-6 on average; on random ones, whose scores are all in between, 2e-4.
 COMPILED_HALF_LIMITS = Limits(
     box_error=4.0,
     mean_box_error=0.1,
     score_error=0.05,
-    mean_score_error=2e-5,
-    floor=0.05,
+    mean_score_error=1e-3,
+    floor=0.3,  # as in int8
     same_iou=0.95,
     same_score=0.05,
-    matched=0.995,
+    matched=0.95,  # all of them with trained weights; random ones crowd NMS with equal scores
 )
 # Between two that round alike, as compiled kernels and their definition do, only the float head
 # differs.

@@ -65,8 +65,8 @@ def compile_command(
 
     The bundle is all that the board needs beside edge-passd itself; for a GPU, its driver too. No
     GPU is needed to compile. Before the bundle is written it must compute what the model's graph
-    means in exact arithmetic: boxes within 0.05 px, scores within 1e-4 in fp32 and 1e-3 in int8 (in
-    fp16 4 px and 0.05), and 99.5% of the detections the same. What cannot run on this machine is
+    means in exact arithmetic: boxes within 0.05 px, scores within 1e-4 in fp32 and 1e-3 in int8, and
+    99.5% of the detections the same (in fp16 4 px, 0.05 and 95%). What cannot run on this machine is
     checked on it all the same: kernels for another processor as compiled for this one, those for a
     GPU in an emulator.
     """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -45,7 +47,7 @@ def random_model(classes: int, precision: str, size: int, folder: Path) -> Path:
     path = folder / f"{file_name(classes, precision, size)}.onnx"
     if not path.is_file():
         names = tuple(f"class {number}" for number in range(1, classes))
-        _write(_lively(names, size, quantised=precision == "int8"), path)
+        _write(lively_model(names, size, quantised=precision == "int8"), path)
     return path
 
 
@@ -61,13 +63,22 @@ def _write(model: PASSD, path: Path) -> None:
         temporary.write_bytes(ONNX.write(model, model_info(model, {})))
 
 
-def _lively(names: tuple[str, ...], size: int, quantised: bool) -> PASSD:
-    """A model whose boxes move and stretch with the picture and whose scores differ."""
+def lively_model(
+    names: tuple[str, ...],
+    size: int,
+    quantised: bool = False,
+    weights: Mapping[str, Tensor] = MappingProxyType({}),
+) -> PASSD:
+    """A model whose boxes move and stretch with the picture and whose scores differ.
+
+    names: of the classes, without the background. weights: by name, instead of random ones.
+    """
     model = untrained(ModelConfig(names, size), seed=0).eval()
+    model.load_state_dict({**model.state_dict(), **weights})
     with tempfile.TemporaryDirectory() as folder:
         photos = _crops(Path(folder))
         images = [to_input(read_photo(photo), size, "stretch")[0] for photo in photos]
-        _spread_outputs(model, torch.from_numpy(np.concatenate(images)))
+        _spread_outputs(model, torch.from_numpy(np.concatenate(images)), weights)
         if not quantised:
             return model
         scheme = Scheme(photos=len(photos))
@@ -76,25 +87,34 @@ def _lively(names: tuple[str, ...], size: int, quantised: bool) -> PASSD:
         return model
 
 
-def _crops(folder: Path) -> list[Path]:
-    """Files of eight parts of one photo, each three quarters as wide and as high."""
+def photo_crops() -> list[np.ndarray]:
+    """Eight parts of one photo, each three quarters as wide and as high: (H, W, 3) uint8 BGR."""
     photo = read_photo(PHOTO)
     height, width = (3 * side // 4 for side in photo.shape[:2])
     corners = np.random.default_rng(0).uniform(size=(_CROPS, 2)) * (
         photo.shape[0] - height,
         photo.shape[1] - width,
     )
+    return [
+        photo[top : top + height, left : left + width] for top, left in corners.astype(int)
+    ]  # fmt: skip
+
+
+def _crops(folder: Path) -> list[Path]:
     files = []
-    for number, (top, left) in enumerate(corners.astype(int)):
+    for number, crop in enumerate(photo_crops()):
         files.append(folder / f"{number}.png")
-        cv2.imwrite(str(files[-1]), photo[top : top + height, left : left + width])
+        cv2.imwrite(str(files[-1]), crop)
     return files
 
 
 @torch.inference_mode()
-def _spread_outputs(model: PASSD, images: Tensor) -> None:
+def _spread_outputs(model: PASSD, images: Tensor, known: Collection[str]) -> None:
+    """known: names of weights that stay as they are."""
     assert model.propose is not None
-    heads = {model.propose.offsets: model.propose.offsets, model.attend: model.attend.projection}
+    heads: dict[nn.Module, nn.Conv2d] = {model.attend: model.attend.projection}
+    if "propose.offsets.weight" not in known:
+        heads[model.propose.offsets] = model.propose.offsets
     levels: dict[nn.Module, list[Tensor]] = {head: [] for head in heads}
     handles = [
         head.register_forward_hook(lambda head, _, output: levels[head].append(output.flatten()))

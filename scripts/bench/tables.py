@@ -23,8 +23,8 @@ def tables(result: dict[str, Any]) -> str:
 
 def _latency(result: dict[str, Any]) -> tuple[str, str]:
     rows = result["latency"]
-    names = _names(row["milliseconds"] for row in rows)
-    peers = _names(row["ratio"] for row in rows)
+    names = names_of(row["milliseconds"] for row in rows)
+    peers = names_of(row["ratio"] for row in rows)
     header = ["C", "precision", "threads", *(f"{name}, ms" for name in names)]
     header += [f"{OURS} / {name}" for name in peers]
     lines = [
@@ -32,55 +32,57 @@ def _latency(result: dict[str, Any]) -> tuple[str, str]:
             str(row["classes"]),
             row["precision"],
             str(row["threads"]),
-            *(_cell(row["milliseconds"].get(name), 1) for name in names),
-            *(_cell(row["ratio"].get(name), 2) for name in peers),
+            *(cell(row["milliseconds"].get(name), 1) for name in names),
+            *(cell(row["ratio"].get(name), 2) for name in peers),
         ]
         for row in rows
     ]
     return (
         f"Latency of inference alone on one photo, {_counted(result)}. C counts the background.",
-        _table(header, lines),
+        table(header, lines),
     )
 
 
 def _offset_convolution(result: dict[str, Any]) -> tuple[str, str]:
     cases = result["offset_convolution"]
-    forms = _names(case["milliseconds"] for case in cases)
+    forms = names_of(case["milliseconds"] for case in cases)
     header = ["form", *(f"C = {case['classes']}, {_threads(case['threads'])}" for case in cases)]
-    lines = [[form, *(_cell(case["milliseconds"][form], 2) for case in cases)] for form in forms]
+    lines = [[form, *(cell(case["milliseconds"][form], 2) for case in cases)] for form in forms]
     if all(case["ratio"] for case in cases):
         # The largest of the ratios is the one to the fastest of the others.
         largest = [max(case["ratio"].values(), key=lambda each: each[1]) for case in cases]
-        lines.append([f"{OURS} / best other", *(_cell(each, 2) for each in largest)])
+        lines.append([f"{OURS} / best other", *(cell(each, 2) for each in largest)])
     return (
         "The offset convolution alone in float32 (projection and sampling, C + 4 outputs for three "
         f"boxes in a cell, 256 channels, all levels of {result['size']} px), milliseconds, "
         f"{_counted(result)}. All forms compute the same within 1e-3.",
-        _table(header, lines),
+        table(header, lines),
     )
 
 
 def _cold_start(result: dict[str, Any]) -> tuple[str, str]:
-    lines = [[name, _cell(seconds, 2)] for name, seconds in result["cold_start"].items()]
+    lines = [[name, cell(seconds, 2)] for name, seconds in result["cold_start"].items()]
     return (
         "Cold start: `edge-passd run MODEL --source photo.png --save boxes.jpg` with the int8 "
         f"model, C = {result['latency'][0]['classes']}, from the start of the process to its end; "
         f"{result['starts']} starts of each, in turn.",
-        _table(["engine", "seconds"], lines),
+        table(["engine", "seconds"], lines),
     )
 
 
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Markdown; all columns but the first aligned to the right."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
 
 
-def _names(rows: Iterable[dict[str, Any]]) -> list[str]:
+def names_of(rows: Iterable[dict[str, Any]]) -> list[str]:
     """Every name that one of the rows has, in order."""
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def _cell(quartiles: Sequence[float] | None, digits: int) -> str:
+def cell(quartiles: Sequence[float] | None, digits: int) -> str:
+    """The median and, in brackets, the quartiles; a dash where there are none."""
     if quartiles is None:
         return "-"
     low, middle, high = (f"{value:.{digits}f}" for value in quartiles)

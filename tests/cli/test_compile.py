@@ -25,10 +25,10 @@ pytest.importorskip("tvm")
 from targets import gate
 from targets.passes import PASSES
 from targets.reference import Reference
-from targets.table import TARGETS, native_board
+from targets.table import CPUS, native_board
 
 HERE = native_board().kind
-OTHER = next(target for target in TARGETS if target != HERE)
+OTHER = next(target for target in CPUS if target != HERE)
 CROSS = {"arm": "aarch64-linux-gnu-g++", "x86": "x86_64-linux-gnu-g++"}
 
 
@@ -126,7 +126,7 @@ def test_help_shows_examples_and_every_choice(here: Here) -> None:
     status, said, _ = here.call("compile", "--help")
     assert status == 0
     assert said.count("  edge-passd compile ") >= 4
-    for words in ("[arm|x86]", "[int8|fp16|fp32]", "--no-runtime", "--photos", "--dump"):
+    for words in ("[arm|x86|cuda]", "[int8|fp16|fp32]", "--no-runtime", "--photos", "--dump"):
         assert words in said
 
 
@@ -136,7 +136,7 @@ def test_help_shows_examples_and_every_choice(here: Here) -> None:
         ((), "Missing argument 'MODEL'"),
         (("m.onnx", "-o", "m.passd"), "Missing option '--target'"),
         (("m.onnx", "--target", HERE), "Missing option '-o'"),
-        (("m.onnx", "--target", "cuda", "-o", "m.passd"), "'cuda' is not one of"),
+        (("m.onnx", "--target", "npu", "-o", "m.passd"), "'npu' is not one of"),
         (("m.onnx", "--target", HERE, "-o", "m.passd", "--precision", "int4"), "'int4' is not one"),
     ],
 )

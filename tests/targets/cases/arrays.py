@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from typing import TypeAlias
 
 import numpy as np
 
+from targets.gpu.arithmetic import Arithmetic as GpuArithmetic
 from targets.graph import Grid, Tensor
 from targets.isa.arithmetic import Arithmetic
 from targets.layout import layout_of
+
+AnyArithmetic: TypeAlias = "Arithmetic | GpuArithmetic"
 
 EPSILON = 2.0**-24  # of one rounding to float32, relative
 
@@ -18,11 +22,11 @@ def generator(name: str) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(name.encode()))
 
 
-def on_integers(arithmetic: Arithmetic) -> bool:
-    return arithmetic.stored != "float32"
+def on_integers(arithmetic: AnyArithmetic) -> bool:
+    return arithmetic.accumulator == "int32"
 
 
-def grid_of(arithmetic: Arithmetic, zero_point: int, scale: float = 0.1) -> Grid | None:
+def grid_of(arithmetic: AnyArithmetic, zero_point: int, scale: float = 0.1) -> Grid | None:
     """A grid for tensors of an integer arithmetic, none for those of a float one."""
     return Grid(scale, zero_point) if on_integers(arithmetic) else None
 

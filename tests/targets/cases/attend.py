@@ -13,7 +13,7 @@ from edge_passd.offset_sample import TAPS
 from targets.graph import Attend, Grid, Head, Tensor
 from targets.isa.arithmetic import Arithmetic
 from targets.operators.attend import attend, constants
-from tests.targets.cases.arrays import generator, in_memory, on_integers
+from tests.targets.cases.arrays import AnyArithmetic, generator, in_memory, on_integers
 from tests.targets.cases.case import Case, Cases, untouched
 from tests.targets.cases.sampling import ROUNDING, sampled
 
@@ -96,11 +96,16 @@ class Level:
     total: int
 
 
-def level(name: str, shape: Shape, arithmetic: Arithmetic, rng: np.random.Generator) -> Level:
-    anchors, depth = len(shape.sides), shape.classes + 4
-    bias = rng.normal(0, 1, (anchors, depth))
+def head_of(shape: Shape, rng: np.random.Generator) -> Head:
+    bias = rng.normal(0, 1, (len(shape.sides), shape.classes + 4))
     bias[:, : shape.classes] *= shape.logits
-    head = Head(shape.sides, shape.clipped, *shape.scales, bias, shape.classes)
+    return Head(shape.sides, shape.clipped, *shape.scales, bias, shape.classes)
+
+
+def level(
+    name: str, shape: Shape, head: Head, arithmetic: AnyArithmetic, rng: np.random.Generator
+) -> Level:
+    anchors, depth = head.anchors, head.depth
     sides, widths = (shape.height, shape.width), (4 * anchors, anchors * TAPS * depth)
     offsets = shape.offsets((*sides, anchors, 4), rng)
     grids: list[Grid | None] = [None, None]
@@ -109,8 +114,9 @@ def level(name: str, shape: Shape, arithmetic: Arithmetic, rng: np.random.Genera
         offsets = np.clip(np.rint(offsets / 0.05) + shape.zeros[0], 0, 255).astype(np.int64)
         projected = rng.integers(0, 256, (*sides, widths[1]))
     else:
-        offsets = offsets.astype(np.float32)
-        projected = rng.normal(size=(*sides, widths[1])).astype(np.float32)
+        largest = np.finfo(arithmetic.stored).max
+        offsets = np.clip(offsets, -largest, largest).astype(arithmetic.stored)
+        projected = rng.normal(size=(*sides, widths[1])).astype(arithmetic.stored)
     first, second = (
         Tensor(label, *sides, channels, grid)
         for label, channels, grid in zip(("offsets", "projected"), widths, grids, strict=True)
@@ -122,7 +128,7 @@ def level(name: str, shape: Shape, arithmetic: Arithmetic, rng: np.random.Genera
 
 def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
     rng = generator(name)
-    made = level(name, shape, arithmetic, rng)
+    made = level(name, shape, head_of(shape, rng), arithmetic, rng)
     layer = made.layer
     inputs = {
         "offsets": in_memory(made.offsets, layer.offsets, arithmetic, rng),

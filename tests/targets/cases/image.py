@@ -45,26 +45,32 @@ SCALE, SHIFT = (0.5, 2.0, 1 / 127.5), (-3.0, 0.25, -1.0)
 
 
 def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
-    rng = generator(name)
-    size = COLOURS, shape.size, shape.size
-    planes = rng.uniform(0, 255, size).astype(np.float32)
-    if shape.values is not None:
-        planes = rng.choice(np.array(shape.values, np.float32), size)
-    pixels = planes.transpose(1, 2, 0)
-    output = Tensor("y", *size[1:], COLOURS, grid_of(arithmetic, shape.zero), shape.border)
+    planes = drawn(shape, generator(name))
+    output = Tensor("y", *planes.shape[1:], COLOURS, grid_of(arithmetic, shape.zero), shape.border)
     layer = Image(name, output, SCALE, SHIFT)
-    limits = {}
-    if on_integers(arithmetic):
-        values = np.clip(np.rint(pixels), 0, 255)
-    else:
-        scaled = pixels.astype(np.float64) * SCALE
-        values = scaled + SHIFT
-        # float32 constants, and two roundings
-        error = 4 * EPSILON * (np.abs(scaled) + np.abs(SHIFT))
-        limits = {"y": to_write(error, output, arithmetic).data}
+    values, error = result(layer, planes)
+    limits = {} if on_integers(arithmetic) else {"y": to_write(error, output, arithmetic).data}
     values = np.ma.masked_invalid(values)
     expected = to_write(values, output, arithmetic, zero_rest=False)
     return Case(name, image(layer, arithmetic), {"x": planes}, {"y": expected}, limits)
+
+
+def drawn(shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """(3, size, size) float32 pixels."""
+    size = COLOURS, shape.size, shape.size
+    if shape.values is not None:
+        return rng.choice(np.array(shape.values, np.float32), size)
+    return rng.uniform(0, 255, size).astype(np.float32)
+
+
+def result(layer: Image, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the layer makes of planes: (H, W, 3), and how far float32 may be off."""
+    pixels = planes.transpose(1, 2, 0).astype(np.float64)
+    if layer.output.grid is not None:
+        return np.clip(np.rint(pixels), 0, 255), np.zeros(pixels.shape)
+    scaled = pixels * layer.scale
+    # float32 constants, and two roundings
+    return scaled + layer.shift, 4 * EPSILON * (np.abs(scaled) + np.abs(layer.shift))
 
 
 def cases(arithmetic: Arithmetic) -> Cases:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from targets.graph import Convolution, Tensor
-from targets.isa.arithmetic import Arithmetic
 from targets.tiles import Tile
 from tests.targets.cases.arrays import (
     EPSILON,
+    AnyArithmetic,
     convolved,
     convolved_by_channel,
     grid_of,
@@ -63,13 +63,16 @@ Fill = Callable[[Shape, np.random.Generator], Numbers]
 def layer_of(
     name: str,
     shape: Shape,
-    arithmetic: Arithmetic,
+    arithmetic: AnyArithmetic,
     rng: np.random.Generator,
     fill: Fill | None = None,
 ) -> tuple[Convolution, np.ndarray]:
     """A layer with numbers by `fill`, or random ones, and (H, W, C) input, integers as in ONNX."""
     integers = on_integers(arithmetic)
     numbers = (fill or (spread if integers else real))(shape, rng)
+    if not integers:
+        x, weights = (each.astype(arithmetic.stored) for each in (numbers.x, numbers.weights))
+        numbers = replace(numbers, x=x.astype(np.float64), weights=weights)
     grids = [grid_of(arithmetic, zero) for zero in shape.zeros]
     height, width = -(-shape.height // shape.stride), -(-shape.width // shape.stride)
     layer = Convolution(
@@ -176,7 +179,7 @@ LIMITS = {"relu6": (0.0, 6.0), "relu": (0.0, np.inf), "around_zero": (-0.5, 0.5)
 
 
 def variants(
-    shapes: Mapping[str, Shape], plain: Shape, arithmetic: Arithmetic
+    shapes: Mapping[str, Shape], plain: Shape, arithmetic: AnyArithmetic
 ) -> dict[str, tuple[Shape, Fill | None]]:
     """All `shapes`, and `plain` with what is special in the arithmetic."""
     found: dict[str, tuple[Shape, Fill | None]] = {k: (v, None) for k, v in shapes.items()}

@@ -75,14 +75,9 @@ def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
         first, second = rng.integers(0, 256, a), rng.integers(0, 256, b)
     else:
         first, second = (rng.normal(size=size).astype(np.float32) for size in (a, b))
-    doubled = second.repeat(2, 0).repeat(2, 1)
     multipliers = float(np.float32(shape.multipliers[0])), float(np.float32(shape.multipliers[1]))
     layer = Merge(name, lateral, top, output, multipliers if integers else None)
-    values = first + doubled
-    if integers:
-        values = _rounded_sum(
-            first - zero_of(lateral), doubled - zero_of(top), multipliers, zero_of(output)
-        )
+    values = merged(layer, first, second)
     inputs = {
         "lateral": in_memory(first, lateral, arithmetic, rng),
         "top": in_memory(second, top, arithmetic, rng),
@@ -92,8 +87,17 @@ def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
     return Case(name, merge(layer, arithmetic), inputs, {"y": expected})
 
 
+def merged(layer: Merge, lateral: np.ndarray, top: np.ndarray) -> np.ndarray:
+    """(2 H, 2 W, C) and (H, W, C) values, integers as in ONNX, to what the layer makes of them."""
+    doubled = top.repeat(2, 0).repeat(2, 1)
+    if layer.multipliers is None:
+        return lateral + doubled
+    first, second = lateral - zero_of(layer.lateral), doubled - zero_of(layer.top)
+    return _rounded_sum(first, second, layer.multipliers, zero_of(layer.output))
+
+
 def _rounded_sum(
-    first: np.ndarray, second: np.ndarray, multipliers: tuple[float, float], zero_point: int
+    first: np.ndarray, second: np.ndarray, multipliers: tuple[float, ...], zero_point: int
 ) -> np.ndarray:
     """fma(first, m, float32(second * n)) rounded to even, plus the zero point, saturated.
 
