@@ -13,6 +13,7 @@ from rich.text import Text
 
 from edge_passd.bundle.manifest import Manifest
 from edge_passd.bundle.plan import CudaPlan, Launch
+from edge_passd.fields import is_size
 
 TOP = 15  # operators, unless all are asked for
 DIGEST_DIGITS = 16  # of a sha256, enough to tell files apart
@@ -118,7 +119,7 @@ def _operators(operators: Sequence[Mapping[str, Any]], every: bool) -> Table:
             "kind": each["kind"],
             "MMAC": each["macs"] / 1e6,
             "share": f"{each['macs'] / total:.1%}",
-            **{key: each[key] for key in each if key not in ("name", "kind", "macs")},
+            **_more(each),
         }
         for each in shown
     ]
@@ -126,6 +127,14 @@ def _operators(operators: Sequence[Mapping[str, Any]], every: bool) -> Table:
     table = _rows(f"operators: {len(operators)}, {total / 1e6:,.1f} MMAC a photo", rows)
     table.caption = f"{left} smaller ones; --all shows them" if left else None
     return table
+
+
+def _more(operator: Mapping[str, Any]) -> dict[str, Any]:
+    """What else the compiler knows of an operator; "bytes", if it is a size, in MB."""
+    more = {key: operator[key] for key in operator if key not in ("name", "kind", "macs")}
+    if is_size(more.get("bytes")):
+        more = {"MB": more.pop("bytes") / 1e6, **more}
+    return more
 
 
 def _pairs(title: str, pairs: Iterable[tuple[str, Any]]) -> Table:
