@@ -1,6 +1,6 @@
 """How fast a model might be on each Jetson, by the roofline model: an estimate, no measurement.
 
-    .venv/bin/python scripts/estimate_gpu.py int8.passd fp16.passd
+    .venv/bin/python scripts/estimate_gpu.py int8.passd fp16.passd --page docs/gpu.md
 
 Takes bundles for any CUDA board, one for each precision of interest. Needs no GPU. What the model
 assumes stands in targets/gpu/estimate.py, where the boards' figures are from in targets/cuda.py.
@@ -13,12 +13,14 @@ from pathlib import Path
 
 import click
 
+from bench.page import replace_between
 from edge_passd.bundle import Manifest, read_manifest
 from edge_passd.errors import BadInput
 from targets.cuda import BOARDS
 from targets.gpu.board import Peak
 from targets.gpu.estimate import LAUNCH_SECONDS, Estimate, Work, estimate, work_of
 
+BEGIN, END = "<!-- estimate: scripts/estimate_gpu.py -->", "<!-- end of the estimate -->"
 COLUMNS = (
     "board", "precision", "launches", "MB", "GFLOP", "GB/s", "TFLOP/s",
     "traffic ms", "arithmetic ms", "estimate ms",
@@ -27,13 +29,18 @@ COLUMNS = (
 
 @click.command()
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
-def main(bundles: tuple[Path, ...]) -> None:
+@click.option(
+    "--page", type=click.Path(path_type=Path), help="Page to put it into, between its markers."
+)
+def main(bundles: tuple[Path, ...], page: Path | None) -> None:
     """Print the table as Markdown."""
     try:
-        models = [_model(path) for path in bundles]
+        text = table([_model(path) for path in bundles])
+        if page:
+            replace_between(page, BEGIN, END, text)
     except BadInput as error:
         raise click.UsageError(str(error)) from error
-    click.echo(table(models))
+    click.echo(text)
 
 
 def table(models: Sequence[tuple[str, Sequence[Work]]]) -> str:

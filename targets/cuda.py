@@ -16,8 +16,8 @@ DEFAULT = "jetson"
 BOARDS = {
     board.name: board
     for board in (
-        # 128 cores, 921.6 MHz. It could multiply halves two by two, 0.472 in all; our kernels multiply
-        # them as floats, for the sums' sake. No dot products of int8.
+        # 128 cores, 921.6 MHz. It could multiply halves two by two, 0.472 in all; our kernels
+        # multiply them as floats, for the sums' sake. No dot products of int8.
         GpuBoard(
             "jetson-nano", "Maxwell, JetPack 4", ("sm_53",), 1, Peak(25.6, 0.236, 0.236)
         ),

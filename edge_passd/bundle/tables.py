@@ -96,12 +96,11 @@ def _images(plan: CudaPlan) -> Table:
 
 
 def _launch(launch: Launch) -> dict[str, Any]:
-    return {
-        "kernel": launch.kernel,
-        "blocks": "x".join(map(str, launch.grid)),
-        "threads": "x".join(map(str, launch.block)),
-        "shared KB": launch.shared_bytes / 1024,
-    }
+    """blocks x threads; their other dimensions are seldom more than 1."""
+    blocks, threads = (
+        "x".join(str(n) for n in extent if n > 1) or "1" for extent in (launch.grid, launch.block)
+    )
+    return {"blocks of threads": f"{blocks} of {threads}"}
 
 
 def _runtime(libraries: Sequence[str]) -> str:

@@ -50,7 +50,11 @@ Then, on the board:
     show_default=True,
     help="Carry TVM's runtime (6 MB), so that the board installs none; for cuda it needs none.",
 )
-@click.option("--dump", type=click.Path(path_type=Path), help="Folder for TIR, assembly or CUDA, and plan.")
+@click.option(
+    "--dump",
+    type=click.Path(path_type=Path),
+    help="Folder for TIR, assembly or CUDA, and plan.",
+)
 def compile_command(
     model: Path,
     target: str,
@@ -64,11 +68,12 @@ def compile_command(
     """Compile an exported .onnx model to a .passd bundle, with kernels scheduled for its board.
 
     The bundle is all that the board needs beside edge-passd itself; for a GPU, its driver too. No
-    GPU is needed to compile. Before the bundle is written it must compute what the model's graph
-    means in exact arithmetic: boxes within 0.05 px, scores within 1e-4 in fp32 and 1e-3 in int8, and
-    99.5% of the detections the same (in fp16 4 px, 0.05 and 95%). What cannot run on this machine is
-    checked on it all the same: kernels for another processor as compiled for this one, those for a
-    GPU in an emulator.
+    GPU is needed to compile.
+
+    Before the bundle is written it must compute what the model's graph means in exact arithmetic:
+    boxes within 0.05 px, scores within 1e-4 in fp32 and 1e-3 in int8, and 99.5% of the detections
+    the same (in fp16 4 px, 0.05 and 95%). What cannot run on this machine is checked on it all the
+    same: kernels for another processor as compiled for this one, those for a GPU in an emulator.
     """
     from rich.console import Console
 

@@ -1,4 +1,9 @@
-"""Numbers on a GPU: how they lie in memory, and in what they are summed."""
+"""Numbers on a GPU: how they lie in memory, and in what they are summed.
+
+Channels that pad a pixel may be anything finite. Whoever writes a tensor writes them too, for
+memory that nobody wrote may hold NaN; whoever reads them has zero weights for them, or adds them to
+another tensor's padding.
+"""
 
 from __future__ import annotations
 

@@ -188,8 +188,6 @@ def where(condition: Expr | None) -> Iterator[None]:
         yield
 
 
-def padded(values: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
-    """Zeros behind, up to `size`."""
-    extra = [(0, 0)] * values.ndim
-    extra[axis] = (0, size - values.shape[axis])
-    return np.pad(values, extra)
+def padded(values: np.ndarray, size: int) -> np.ndarray:
+    """(size,): `values` and zeros behind."""
+    return np.pad(values, (0, size - len(values)))

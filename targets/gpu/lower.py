@@ -17,8 +17,8 @@ from targets.gpu.steps import Convolutions, Depthwise, Separable, Stem, Step, fu
 from targets.graph import Graph
 from targets.plan import Constants, Workspace, plan_constants, plan_workspace
 
-# Tiles, with how well each uses what it reads, a guess. All fit into the 48 KB of shared memory that
-# every GPU has for a block, and twice into what a multiprocessor has.
+# Tiles, with how well each uses what it reads, a guess. All fit into the 48 KB of shared memory
+# that every GPU has for a block, and twice into what a multiprocessor has.
 EFFICIENCY = {
     Tile(128, 64, 64, 3): 1.0,
     Tile(64, 64, 64, 4): 0.9,

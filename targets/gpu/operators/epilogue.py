@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,8 +118,3 @@ def merged(block: Block, merge: Merge, top: Expr, results: Expr) -> None:
         zero = arithmetic.zero(merge.output)
         steps = T.min(T.max(call("nearest", total), T.int32(-128 - zero)), T.int32(127 - zero))
         T.buffer_store(results, steps + zero, [i])
-
-
-def arrays_of(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """All of them as one mapping."""
-    return {name: array for part in parts for name, array in part.items()}
