@@ -27,6 +27,7 @@ EFFICIENCY = {
 }
 TILES = tuple(EFFICIENCY)
 RESIDENT = 2  # blocks that a multiprocessor has at work
+TAKEN = 0.75  # of the places, so that fusing pays: a guess
 SEPARABLE = Tile(32, 64, 64, 3)
 
 
@@ -62,9 +63,12 @@ def lower(graph: Graph, schedule: Schedule) -> Lowered:
 
 
 def fusing_pays(step: Separable, schedule: Schedule) -> bool:
-    """Where the pixels alone keep all multiprocessors busy: each block has all of the outputs."""
-    blocks = blocks_for(pixels_of(step.pointwise), SEPARABLE.rows)
-    enough = blocks * schedule.batch >= RESIDENT * schedule.multiprocessors
+    """Where the pixels alone, as each block has all of the outputs, take all of the places that the
+    multiprocessors have for blocks, and most of them in the last round too."""
+    blocks = blocks_for(pixels_of(step.pointwise), SEPARABLE.rows) * schedule.batch
+    places = schedule.multiprocessors * RESIDENT
+    taken = blocks / (blocks_for(blocks, places) * places)
+    enough = blocks >= places and taken >= TAKEN
     return enough and separable.fits(step, schedule.arithmetic, SEPARABLE)
 
 
