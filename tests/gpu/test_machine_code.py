@@ -11,7 +11,7 @@ import pytest
 from targets.compile import lowered_graph
 from targets.gpu.assemble import Assembled, assemble
 from targets.gpu.images import Built
-from targets.gpu.nvrtc import Resources, compile_cuda
+from targets.gpu.nvrtc import Resources
 from targets.gpu.sass import disassemble, tensor_instructions
 from targets.gpu.steps import Convolutions, Separable
 from tests.gpu.conftest import THREE_GPUS

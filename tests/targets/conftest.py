@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import onnx
 import pytest
 import torch
@@ -38,6 +40,7 @@ def unclipped() -> onnx.ModelProto:
     return exported(UNCLIPPED)
 
 
+@cache  # by the fixtures of several rooms
 def exported(config: ModelConfig) -> onnx.ModelProto:
     model, random = livelier(random_model(config, seed=0)), torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -11,12 +11,12 @@ from unittest.mock import patch
 import numpy as np
 
 from targets.gpu.arithmetic import ARITHMETIC, SHIFT, Arithmetic
+from targets.gpu.emulator.engine import POISON
 from targets.gpu.lower import Lowered, Schedule, lower_steps
 from targets.gpu.steps import Step
 from targets.graph import Tensor
 
 MULTIPROCESSORS = 8
-POISON = 0x7F  # huge as a float, not a number as a half, 127 as a byte
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,10 @@ def in_memory(
 ) -> np.ndarray:
     """(H, W, C) values, integers as in ONNX, to (H, W, pitch); the padding is anything finite."""
     shape = *values.shape[:2], arithmetic.pitch(tensor.channels)
+    memory: np.ndarray = rng.normal(0, 100, shape)
     if arithmetic.integers:
         memory = rng.integers(-128, 128, shape)
-        memory[..., : tensor.channels] = values - SHIFT
-    else:
-        memory = rng.normal(0, 100, shape)
-        memory[..., : tensor.channels] = values
+    memory[..., : tensor.channels] = values - (SHIFT if arithmetic.integers else 0)
     return memory.astype(arithmetic.stored)
 
 

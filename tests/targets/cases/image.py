@@ -46,7 +46,9 @@ SCALE, SHIFT = (0.5, 2.0, 1 / 127.5), (-3.0, 0.25, -1.0)
 
 def case(name: str, shape: Shape, arithmetic: Arithmetic) -> Case:
     planes = drawn(shape, generator(name))
-    output = Tensor("y", *planes.shape[1:], COLOURS, grid_of(arithmetic, shape.zero), shape.border)
+    output = Tensor(
+        "y", shape.size, shape.size, COLOURS, grid_of(arithmetic, shape.zero), shape.border
+    )
     layer = Image(name, output, SCALE, SHIFT)
     values, error = result(layer, planes)
     limits = {} if on_integers(arithmetic) else {"y": to_write(error, output, arithmetic).data}
