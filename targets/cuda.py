@@ -46,6 +46,7 @@ BOARDS = {
         # GPUs have too, the data sheet does not say.
         GpuBoard("jetson-thor", "Blackwell, JetPack 7", ("sm_110",), 20, Peak(273, 8.06)),
         GpuBoard("jetson", "any Jetson from Xavier on", ("sm_72", "sm_87")),
+        GpuBoard("desktop-sm61", "Pascal: GeForce GTX 10, P4, P40", ("sm_61",)),
         GpuBoard("desktop-sm80", "Ampere: A100, A30", ("sm_80",), 108),
         GpuBoard("desktop-sm86", "Ampere: GeForce RTX 30, A10, A40", ("sm_86",)),
         GpuBoard("desktop-sm89", "Ada: GeForce RTX 40, L4, L40", ("sm_89",)),

@@ -40,7 +40,7 @@ class Assembled:
 def schedule_of(board: GpuBoard, precision: str, batch: int = 1) -> Schedule:
     """How a board's kernels are made, in "int8", "fp16" or "fp32"."""
     return Schedule(
-        ARITHMETIC[precision], board.family == "tensor",
+        ARITHMETIC[precision], board.family,
         board.multiprocessors or MULTIPROCESSORS, batch,
     )  # fmt: skip
 

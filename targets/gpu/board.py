@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_FIRST_WITH_TENSOR_CORES = 70
+TENSOR, DOT, SIMT = FAMILIES = ("tensor", "dot", "simt")
+_FIRST_WITH_TENSOR_CORES, _FIRST_WITH_DOT_PRODUCTS = 70, 61
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,11 @@ class GpuBoard:
 
     @property
     def family(self) -> str:
-        """Which kernels it gets: "tensor" for GPUs with tensor cores, "simt" for older ones."""
-        newer = number_of(self.architectures[0]) >= _FIRST_WITH_TENSOR_CORES
-        return "tensor" if newer else "simt"
+        """Which kernels it gets: for tensor cores, for dot products of bytes, or for neither."""
+        number = number_of(self.architectures[0])
+        if number >= _FIRST_WITH_TENSOR_CORES:
+            return TENSOR
+        return DOT if number >= _FIRST_WITH_DOT_PRODUCTS else SIMT
 
 
 def number_of(architecture: str) -> int:

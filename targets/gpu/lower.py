@@ -33,10 +33,13 @@ SEPARABLE = Tile(32, 64, 64, 3)
 
 @dataclass(frozen=True)
 class Schedule:
-    """What the kernels are made for. multiprocessors: that should all have work."""
+    """What the kernels are made for. family: one of `targets.gpu.board.FAMILIES`.
+
+    multiprocessors: that should all have work. batch: photos at once.
+    """
 
     arithmetic: Arithmetic
-    matrix_units: bool
+    family: str
     multiprocessors: int
     batch: int = 1
 
@@ -115,10 +118,10 @@ def _kernel(step: Step, schedule: Schedule, memory: Memory) -> Kernel:
         pixels = depthwise.pixels_of(step.convolution, channels, schedule.multiprocessors)
         return depthwise.depthwise(step, memory, pixels)
     if isinstance(step, Separable):
-        return separable.separable(step, memory, SEPARABLE, schedule.matrix_units)
+        return separable.separable(step, memory, SEPARABLE, schedule.family)
     if isinstance(step, Convolutions):
         tile = tile_of(step, schedule)
-        return convolution.convolution(step, memory, tile, schedule.matrix_units)
+        return convolution.convolution(step, memory, tile, schedule.family)
     return attend.attend(step, memory)
 
 

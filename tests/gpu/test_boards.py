@@ -19,6 +19,7 @@ ORDINARY = GpuInfo(0, "Orin", (8, 7), (12, 6))
     ("name", "architectures", "ptx", "family"),
     [
         ("jetson-nano", "sm_53", "compute_53", "simt"),
+        ("desktop-sm61", "sm_61", "compute_61", "dot"),
         ("jetson-xavier-nx", "sm_72", "compute_72", "tensor"),
         ("jetson-orin-nano", "sm_87", "compute_87", "tensor"),
         ("jetson-orin-nx", "sm_87", "compute_87", "tensor"),

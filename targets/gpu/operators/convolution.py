@@ -50,7 +50,7 @@ def constants(step: Convolutions, arithmetic: Arithmetic, tile: Tile) -> dict[st
     return arrays
 
 
-def convolution(step: Convolutions, memory: Memory, tile: Tile, matrix_units: bool) -> Kernel:
+def convolution(step: Convolutions, memory: Memory, tile: Tile, family: str) -> Kernel:
     """One block of threads for each tile of each member."""
     gemm = gemm_of(step.first, memory.arithmetic, tile)
     tiles = [blocks_for(pixels_of(each.convolution), tile.rows) for each in step.members]
@@ -67,7 +67,7 @@ def convolution(step: Convolutions, memory: Memory, tile: Tile, matrix_units: bo
         first_pixel = bind((row_tile - chosen([0, *ends[:-1]], member)) * tile.rows)
         words = shared(gemm.words(tile.rows + tile.columns))
         pixels = _Windows(members, gemm, words, first_pixel)
-        product = Product(members, gemm, matrix_units, words, 0, pixels, first_pixel)
+        product = Product(members, gemm, family, words, 0, pixels, first_pixel)
         product.emit(bind(remainder(block.number, gemm.column_blocks)))
 
     return kernel(step.name, ends[-1] * gemm.column_blocks, tile.threads, memory, body)

@@ -9,6 +9,7 @@ from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
 from targets.gpu.arithmetic import ROW_BYTES, Arithmetic
+from targets.gpu.board import SIMT, TENSOR
 from targets.gpu.kernel import WARP, call, do, quotient, registers, remainder
 from targets.operators.emit import bind
 
@@ -50,11 +51,11 @@ class Core(Protocol):
         row to the next."""
 
 
-def core_of(tile: Tile, arithmetic: Arithmetic, matrix_units: bool, thread: Expr) -> Core:
-    """matrix_units: whether the GPU has them; for float32 they are too coarse."""
-    if matrix_units and arithmetic.precision != "fp32":
+def core_of(tile: Tile, arithmetic: Arithmetic, family: str, thread: Expr) -> Core:
+    """family: one of `targets.gpu.board.FAMILIES`. For float32 matrix units are too coarse."""
+    if family == TENSOR and arithmetic.precision != "fp32":
         return MatrixCore(tile, arithmetic, thread)
-    return ScalarCore(tile, arithmetic, thread)
+    return ScalarCore(tile, arithmetic, thread, family != SIMT and arithmetic.integers)
 
 
 class MatrixCore:
@@ -103,11 +104,14 @@ class MatrixCore:
 
 
 class ScalarCore:
-    """Each thread has every so-manieth row and column, so that neighbours read neighbours."""
+    """Each thread has every so-manieth row and column, so that neighbours read neighbours.
 
-    def __init__(self, tile: Tile, arithmetic: Arithmetic, thread: Expr) -> None:
+    words: multiply words of four bytes, which some GPUs do at once; else element by element.
+    """
+
+    def __init__(self, tile: Tile, arithmetic: Arithmetic, thread: Expr, words: bool) -> None:
         self.tag, self.accumulator = arithmetic.tag, arithmetic.accumulator
-        self.item = arithmetic.item
+        self.item, self.words = arithmetic.item, words
         self.down = tile.threads // _COLUMNS
         self.height, self.width = tile.rows // self.down, tile.columns // _COLUMNS
         self.row = bind(quotient(thread, _COLUMNS))
@@ -121,15 +125,11 @@ class ScalarCore:
     def step(
         self, buffer: Expr, rows: Expr, row_pitch: int, columns: Expr, column_pitch: int
     ) -> None:
-        # Halves become floats once; bytes stay words, for the GPUs that multiply those.
-        words = self.tag == "s8"
-        kind = "words" if words else self.tag
-        read = _QUAD * (4 if words else self.item) // 4  # words that hold a quad
+        read = _QUAD if self.words else _QUAD * self.item // 4  # words of shared memory
+        kind = "words" if self.words else self.tag
+        dtype = "int32" if self.words else self.accumulator
         with T.serial(ROW_BYTES // 4 // read) as part:
-            a, b = (
-                registers(count * _QUAD, "int32" if words else "float32")
-                for count in (self.height, self.width)
-            )
+            a, b = (registers(count * _QUAD, dtype) for count in (self.height, self.width))
             for values, start, stride, count in (
                 (a, rows + self.row * row_pitch, self.down * row_pitch, self.height),
                 (b, columns + self.column * column_pitch, _COLUMNS * column_pitch, self.width),
@@ -137,14 +137,17 @@ class ScalarCore:
                 with T.unroll(count) as i:
                     address = buffer[start + i * stride + part * read]
                     do(f"read4_{kind}", T.address_of(address), T.address_of(values[i * _QUAD]))
-            product = "dot_s8" if words else "multiply_add"
             with T.unroll(_QUAD) as k, T.unroll(self.height) as i, T.unroll(self.width) as j:
                 at = i * self.width + j
-                total = call(
-                    product, a[i * _QUAD + k], b[j * _QUAD + k], self.sums[at],
-                    dtype=self.accumulator,
-                )  # fmt: skip
+                total = self._added(self.sums[at], a[i * _QUAD + k], b[j * _QUAD + k])
                 T.buffer_store(self.sums, total, [at])
+
+    def _added(self, total: Expr, a: Expr, b: Expr) -> Expr:
+        if self.words:
+            return call("dot_s8", a, b, total)
+        if self.accumulator == "int32":
+            return total + a * b
+        return call("multiply_add", a, b, total, dtype="float32")
 
     def store(self, sums: Expr, first: int, pitch: int) -> None:
         with T.unroll(self.height) as i, T.unroll(self.width) as j:

@@ -147,13 +147,13 @@ class Product:
     """
 
     def __init__(
-        self, members: Members, gemm: Gemm, matrix_units: bool, memory: Expr, stages: int,
+        self, members: Members, gemm: Gemm, family: str, memory: Expr, stages: int,
         pixels: Pixels, first_pixel: Expr,
     ) -> None:  # fmt: skip
         self.members, self.block, self.gemm, self.tile = members, members.block, gemm, gemm.tile
         self.memory, self.pixels, self.first_pixel = memory, pixels, first_pixel
         self.origin, self.stage = stages, (pixels.copied + self.tile.columns) * gemm.pitch
-        self.core = core_of(self.tile, self.block.arithmetic, matrix_units, self.block.thread)
+        self.core = core_of(self.tile, self.block.arithmetic, family, self.block.thread)
         self.weights = bind(members.constants_at("weights"))
         outputs = [each.output for each in members.members]
         self.output = bind(self.block.bytes_at(outputs, members.choice))

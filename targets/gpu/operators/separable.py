@@ -60,7 +60,7 @@ def _pitch(step: Separable, arithmetic: Arithmetic) -> int:
     return arithmetic.pitch(step.pointwise.input.channels) * arithmetic.item // 4 + SPARE
 
 
-def separable(step: Separable, memory: Memory, tile: Tile, matrix_units: bool) -> Kernel:
+def separable(step: Separable, memory: Memory, tile: Tile, family: str) -> Kernel:
     """One block of threads for each tile of pixels."""
     arithmetic = memory.arithmetic
     gemm = gemm_of(step.pointwise, arithmetic, tile)
@@ -72,7 +72,7 @@ def separable(step: Separable, memory: Memory, tile: Tile, matrix_units: bool) -
         words = shared(resident + gemm.words(tile.columns))
         pixels = _Depthwise(step, block, gemm, words, _pitch(step, arithmetic))
         pixels.compute(first_pixel)
-        product = Product(members, gemm, matrix_units, words, resident, pixels, first_pixel)
+        product = Product(members, gemm, family, words, resident, pixels, first_pixel)
         with T.serial(gemm.column_blocks) as column_tile:
             do("barrier")
             product.emit(column_tile)

@@ -11,6 +11,7 @@ from unittest.mock import patch
 import numpy as np
 
 from targets.gpu.arithmetic import ARITHMETIC, SHIFT, Arithmetic
+from targets.gpu.board import DOT, SIMT, TENSOR
 from targets.gpu.emulator.engine import POISON
 from targets.gpu.lower import Lowered, Schedule, lower_steps
 from targets.gpu.steps import Step
@@ -21,22 +22,27 @@ MULTIPROCESSORS = 8
 
 @dataclass(frozen=True)
 class Family:
-    """Kernels of one precision, with matrix units or without."""
+    """Kernels of one precision. units: what multiplies, one of `targets.gpu.board.FAMILIES`."""
 
     precision: str
-    matrix_units: bool
+    units: str
 
     @property
     def arithmetic(self) -> Arithmetic:
         return ARITHMETIC[self.precision]
 
     def __str__(self) -> str:
-        return f"{self.precision}_{'tensor' if self.matrix_units else 'simt'}"
+        return f"{self.precision}_{self.units}"
 
 
-INT8, FP16, FP32 = (Family(precision, False) for precision in ("int8", "fp16", "fp32"))
+INT8, FP16, FP32 = (Family(precision, SIMT) for precision in ("int8", "fp16", "fp32"))
 PRECISIONS = (INT8, FP16, FP32)
-FAMILIES = (*PRECISIONS, Family("int8", True), Family("fp16", True))
+FAMILIES = (
+    *PRECISIONS,
+    Family("int8", DOT),
+    Family("int8", TENSOR),
+    Family("fp16", TENSOR),
+)
 
 
 class Wanted(NamedTuple):
@@ -161,7 +167,7 @@ def photos_of(values: np.ndarray, photos: int) -> np.ndarray:
 
 
 def schedule_for(family: Family, photos: int) -> Schedule:
-    return Schedule(family.arithmetic, family.matrix_units, MULTIPROCESSORS, photos)
+    return Schedule(family.arithmetic, family.units, MULTIPROCESSORS, photos)
 
 
 def _check(name: str, found: np.ndarray, values: np.ndarray, limits: np.ndarray) -> None:
