@@ -1,7 +1,7 @@
 """How fast compiled models are on a GPU beside PyTorch: built on one machine, measured on another.
 
     .venv/bin/python scripts/bench_gpu.py build --out gpu --float FLOAT.onnx
-    python scripts/bench_gpu.py measure gpu.tar.xz --json gpu.json
+    python scripts/bench_gpu.py measure gpu.npz.xz --json gpu.json
     .venv/bin/python scripts/bench_gpu.py page gpu.json --page docs/gpu.md
 
 `build` needs what `edge-passd compile` needs, and no GPU. `measure` needs a GPU, numpy, OpenCV,
@@ -24,7 +24,7 @@ from edge_passd.files import read_json, require_writable
 # Each command's own imports stand in it: none of them has all of the others' libraries.
 
 BEGIN, END = "<!-- scripts/bench_gpu.py writes from here -->", "<!-- to here -->"
-MOST_PHOTOS = 32
+MOST_PHOTOS = 16
 PRECISIONS = ("int8", "fp16", "fp32")
 
 
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     each.add_argument("--size", type=int, default=320)
     each = commands.add_parser("measure", help="Check and time them; needs a GPU.")
     each.set_defaults(run=measure)
-    each.add_argument("folder", type=Path, help="What `build` wrote, or its .tar.xz.")
+    each.add_argument("folder", type=Path, help="What `build` wrote, or its .npz.xz.")
     each.add_argument("--json", type=Path, required=True, help="The figures, after each step.")
     each.add_argument("--rounds", type=int, default=30)
     each.add_argument("--burst", type=int, default=20, help="Timed runs of each in a round.")

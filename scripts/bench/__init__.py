@@ -1,4 +1,4 @@
-"""What the speed measurements of `bench_host.py` and `bench_arm.py` are made of."""
+"""What the speed measurements of `bench_host.py`, `bench_arm.py` and `bench_gpu.py` are made of."""
 
 from pathlib import Path
 

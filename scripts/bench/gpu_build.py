@@ -17,6 +17,7 @@ from bench.gpu_folder import (
     Variant,
     Written,
     answers_name,
+    sampled,
     weights_name,
     write_arrays,
     write_index,
@@ -34,7 +35,7 @@ from targets.gpu.steps import Heads, Step
 from targets.graph import Tensor
 from targets.reference import Reference
 
-SAMPLES = 4096  # elements that are compared of each tensor
+FEW = 1  # photo is enough where the weights are random
 _ROUNDING = ("Clip", "Relu", "QuantizeLinear")  # nodes that are one operator with the one before
 
 
@@ -90,10 +91,13 @@ def _kind(precision: str) -> str:
 
 
 def _cases(options: BuildOptions, classes: int, kind: str) -> Iterator[tuple[str, str, int]]:
-    """Board, precision and batch."""
-    precisions = [each for each in options.precisions if _kind(each) == kind]
+    """Board, precision and batch; float32 and the other boards for one number of classes only."""
+    first = classes == options.classes[0]
+    precisions = [
+        each for each in options.precisions if _kind(each) == kind and (first or each != "fp32")
+    ]
     yield from product(options.boards[:1], precisions, options.batches)
-    if classes == options.classes[0]:
+    if first:
         yield from product(options.boards[1:], precisions, options.batches[:1])
 
 
@@ -116,16 +120,15 @@ def _photos(options: BuildOptions) -> list[np.ndarray]:
 class _Source:
     """An exported model, and what it computes for the photos."""
 
-    def __init__(
-        self, model: onnx.ModelProto, images: Sequence[np.ndarray], trained: bool
-    ) -> None:
+    def __init__(self, model: onnx.ModelProto, images: Sequence[np.ndarray], trained: bool) -> None:
         self.model, self.images, self.trained = model, images, trained
         self.graph = lowered_graph(model, "the model to measure")
         self.reference = Reference(model)
         self.values: dict[int, Mapping[str, np.ndarray]] = {}
 
     def write_answers(self, path: Path) -> None:
-        answers = [self.reference.run(image) for image in self.images]
+        photos = self.images if self.trained else self.images[:FEW]
+        answers = [self.reference.run(image) for image in photos]
         boxes, scores = (np.concatenate(each) for each in zip(*answers, strict=True))
         write_arrays(path, {"boxes": boxes, "scores": scores})
 
@@ -137,14 +140,13 @@ class _Source:
         photo = (batch - 1) % len(self.images)
         variant = Variant(
             self.graph.classes, precision, batch, board, _attend(steps),
-            tuple(_written(i, tensor, assembled, precision) for i, tensor in tensors), photo,
+            tuple(_written(i, tensor, assembled, precision) for i, tensor in tensors),
+            self.trained, photo,
         )  # fmt: skip
         samples: dict[str, np.ndarray] = {}
         for number, (_, tensor) in enumerate(tensors):
             wanted = self._stored(photo, tensor).reshape(-1)
-            rng = np.random.default_rng(number)
-            at = np.sort(rng.choice(wanted.size, min(SAMPLES, wanted.size), replace=False))
-            samples |= {f"at{number}": at.astype(np.int32), f"values{number}": wanted[at]}
+            samples[f"values{number}"] = wanted[sampled(wanted.size)]
         write_arrays(folder / variant.samples, samples)
         write_bundle(folder / variant.bundle, assembled.manifest, assembled.files)
         return variant

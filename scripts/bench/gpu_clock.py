@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from torch.autograd import DeviceType
 
 from bench.rounds import WARM_UP
 
@@ -52,6 +53,25 @@ def device_seconds(device: str, run: Run, runs: int) -> np.ndarray:
         event.record()
     torch.cuda.synchronize()
     return np.array([before.elapsed_time(after) / 1e3 for before, after in pairwise(events)])
+
+
+def kernel_seconds(device: str, run: Run, runs: int) -> np.ndarray:
+    """(runs,), all the same: the GPU's kernels and copies alone, without what is between them.
+
+    For what cannot be captured. By PyTorch's profiler; RuntimeError if that sees none of them.
+    """
+    if device == "cpu":
+        return device_seconds(device, run, runs)
+    torch.cuda.synchronize()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        for _ in range(runs):
+            run()
+        torch.cuda.synchronize()
+    events = [each for each in profile.events() or () if each.device_type == DeviceType.CUDA]
+    if not events:
+        raise RuntimeError("PyTorch's profiler sees nothing of the GPU: is CUPTI installed?")
+    total = sum(each.time_range.elapsed_us() for each in events) / 1e6
+    return np.full(runs, total / runs)
 
 
 def captured(device: str, run: Run, times: int = 1) -> Run:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.gpu_folder import Index, Variant, Written, read_arrays
+from bench.gpu_folder import Index, Variant, Written, read_arrays, sampled
 from edge_passd.bundle import read_manifest
 from edge_passd.engines.cuda import CudaEngine
 from edge_passd.parity import (
@@ -88,9 +89,13 @@ def check(
     elements that differ.
     """
     answers = read_arrays(folder / variant.answers)
-    reference = Recorded(engine.metadata, images, answers)
-    photos = [folder / name for name in index.photos]
-    parity = compare(reference, InBatch(engine, index.size), photos, LIMITS[variant.precision])
+    known = len(answers["boxes"])
+    reference = Recorded(engine.metadata, images[:known], answers)
+    photos = [folder / name for name in index.photos[:known]]
+    limits = LIMITS[variant.precision]
+    if not variant.trained:  # whose boxes are so alike that rounding decides which of them is best
+        limits = replace(limits, matched=0.0)
+    parity = compare(reference, InBatch(engine, index.size), photos, limits)
     operators = dict(_operators(engine, variant, folder, images))
     limit = RELATIVE[variant.precision]
     wrong = [
@@ -115,17 +120,17 @@ def _operators(
         workspace = engine.run_operators(batch, number, number + 1)
         for i, each in enumerate(variant.written):
             if each.operator == number:
-                found = _at(workspace, each, samples[f"at{i}"], variant.batch)
+                found = _written(workspace, each, variant.batch)
                 name = f"{row['name']} ({each.height} x {each.width} x {each.channels})"
-                yield name, error_of(found, samples[f"values{i}"])
+                yield name, error_of(found[sampled(found.size)], samples[f"values{i}"])
 
 
-def _at(workspace: np.ndarray, written: Written, at: np.ndarray, batch: int) -> np.ndarray:
-    """The elements with these numbers of what is written for the last photo."""
+def _written(workspace: np.ndarray, written: Written, batch: int) -> np.ndarray:
+    """(H * W * C,): what is written for the last photo."""
     photo = workspace.reshape(batch, -1)[-1, written.offset :]
     size = written.height * written.width * written.pitch
     values = photo[: size * np.dtype(written.dtype).itemsize].view(written.dtype)
-    return values.reshape(-1, written.pitch)[:, : written.channels].reshape(-1)[at]
+    return values.reshape(-1, written.pitch)[:, : written.channels].reshape(-1)
 
 
 def error_of(found: np.ndarray, wanted: np.ndarray) -> float:

@@ -5,29 +5,35 @@ Read without a compiler: where there is a GPU, numpy is enough for it.
 
 from __future__ import annotations
 
+import io
 import json
 import lzma
-import tarfile
+import struct
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_passd.errors import BadInput
+from edge_passd.fields import is_word
 from edge_passd.files import read_json, replacing, require_file, write_text
 
 INDEX = "bench.json"
-PACKED = ".tar.xz"
+PACKED = ".npz.xz"
 SCHEMA = 1
 
-# The same weights stand in many of the files, in pieces of 64 bytes or more: what is as far back as
-# this is found again.
-_REACH = 1 << 28
-_PACKING = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": _REACH}]
+# The same weights stand in many of the files, in other orders but in such pieces (bytes).
+_BLOCK = 64
+_NAME_LENGTHS = 26  # bytes from the begin of a zip entry to the lengths of its name and extras
+
+SAMPLES = 1024  # elements that are compared of each tensor
+_STRIDE = 7919  # elements from one to the next; a prime that no tensor's size is a multiple of
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,8 @@ class Variant:
     """A compiled model. classes: C, the background included. board: that it is compiled for.
 
     attend: numbers of the operators that are the offset convolution, decoding and softmax with it.
-    written: what there is to check. trained: whether its weights are. photo: number of the photo that the values in `samples` are of,
-    which goes last into a batch.
+    written: what there is to check. trained: whether its weights are. photo: number of the photo
+    that the values in `samples` are of, which goes last into a batch.
     """
 
     classes: int
@@ -75,7 +81,7 @@ class Variant:
 
     @property
     def samples(self) -> str:
-        """Arrays `at0`, (n,) numbers of elements of `written[0]`, `values0`, (n,), and so on."""
+        """Arrays `values0`, (n,) what the elements `sampled` of `written[0]` are, and so on."""
         return f"{self.name}.npz"
 
     @property
@@ -84,8 +90,13 @@ class Variant:
 
 
 def answers_name(classes: int, precision: str) -> str:
-    """Arrays boxes (photos, N, 4) and scores (photos, N, C), float32."""
+    """Arrays boxes (photos, N, 4) and scores (photos, N, C), float32, of the first photos."""
     return f"answers-c{classes}-{'int8' if precision == 'int8' else 'float'}.npz"
+
+
+def sampled(size: int) -> np.ndarray:
+    """(n,): the numbers of the elements that are compared of so many."""
+    return np.arange(min(size, SAMPLES)) * _STRIDE % size
 
 
 def weights_name(classes: int) -> str:
@@ -149,24 +160,59 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def pack(folder: Path) -> Path:
-    """The folder as one small file beside it: DIR.tar.xz."""
+    """The folder as one small file beside it: DIR.npz.xz. Every block of 64 bytes is in it once."""
+    blocks: dict[bytes, int] = {}
+    names, cuts, numbers = [], [], []
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        ends = _cuts(path, len(content))
+        numbers += [
+            blocks.setdefault(content[at : min(at + _BLOCK, end)].ljust(_BLOCK, b"\0"), len(blocks))
+            for start, end in pairwise([0, *ends])
+            for at in range(start, end, _BLOCK)
+        ]
+        names += [path.name] * len(ends)
+        cuts += ends
+    arrays = {
+        "names": np.array(names),
+        "cuts": np.array(cuts),
+        # What stands in order again is in order mostly, so steps of 1 pack well.
+        "steps": np.diff(np.array(numbers, np.int32), prepend=0),
+        "blocks": np.frombuffer(b"".join(blocks), np.uint8),
+    }
     path = folder.with_name(folder.name + PACKED)
-    with (
-        replacing(path) as temporary,
-        lzma.open(temporary, "wb", filters=_PACKING) as file,
-        tarfile.open(fileobj=file, mode="w") as archive,
-    ):
-        for each in sorted(folder.iterdir(), key=_alike):
-            archive.add(each, each.name)
+    with replacing(path) as temporary, lzma.open(temporary, "wb", preset=1) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     return path
 
 
-def _alike(path: Path) -> tuple[str, str]:
-    """Files that share weights side by side: by precision, the float16 of PyTorch with ours."""
-    kinds = ("fp32", "int8", "fp16", "weights")
-    return next((kind for kind in kinds if kind in path.name), "").replace("weights", "fp16"), (
-        path.name
-    )
+def _cuts(path: Path, size: int) -> list[int]:
+    """Where a file's parts end: in an archive, before each content, as blocks begin there."""
+    if not zipfile.is_zipfile(path):
+        return [size]
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        starts = []
+        for entry in archive.infolist():
+            file.seek(entry.header_offset + _NAME_LENGTHS)
+            starts.append(file.tell() + 4 + sum(struct.unpack("<HH", file.read(4))))
+    return [*starts, size]
+
+
+def _unpack(content: bytes, folder: Path) -> None:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        names, cuts, steps, blocks = (arrays[key] for key in ("names", "cuts", "steps", "blocks"))
+    blocks, numbers = blocks.reshape(-1, _BLOCK), np.cumsum(steps)
+    parts: dict[str, bytes] = {}
+    first = 0
+    for name, end in zip(names.tolist(), cuts.tolist(), strict=True):
+        size = end - len(parts.get(name, b""))
+        last = first - (-size // _BLOCK)
+        parts[name] = parts.get(name, b"") + blocks[numbers[first:last]].tobytes()[:size]
+        first = last
+    for name, part in parts.items():
+        if not is_word(name):
+            raise ValueError(f"{name!r} is no plain file name")
+        (folder / name).write_bytes(part)
 
 
 @contextmanager
@@ -175,11 +221,10 @@ def unpacked(path: Path) -> Iterator[Path]:
     if path.is_dir():
         yield path
         return
-    require_file(path, "a folder that `bench_gpu.py build` wrote, or its .tar.xz")
+    require_file(path, f"a folder that `bench_gpu.py build` wrote, or its {PACKED}")
     with tempfile.TemporaryDirectory() as name:
         try:
-            with tarfile.open(path, "r:xz") as archive:
-                archive.extractall(name, filter="data")
-        except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+            _unpack(lzma.decompress(path.read_bytes()), Path(name))
+        except Exception as error:  # lzma's, zipfile's and numpy's share no base but Exception
             raise BadInput(f"{path}: damaged ({error}); copy it again") from error
         yield Path(name)

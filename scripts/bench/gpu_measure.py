@@ -21,7 +21,7 @@ from bench.gpu_clock import Timer, best_settings, take_turns
 from bench.gpu_correct import batches, check, error_of, inputs_of
 from bench.gpu_floors import ceilings, floors
 from bench.gpu_folder import Index, Variant, read_arrays, read_index, weights_name
-from bench.gpu_offset import forms
+from bench.gpu_offset import timers as offset_timers
 from bench.gpu_peers import PEERS, Peer, peer, torch_model
 from bench.offset_case import offset_case
 from bench.rounds import interleave, quartiles, ratios
@@ -176,11 +176,12 @@ def _operators(session: Session, variant: Variant, images: list[np.ndarray]) -> 
 
 def _offset(session: Session, variant: Variant, images: list[np.ndarray]) -> None:
     engine, rows = _engine(session, variant), _rows_of(session, variant)
-    timers = {OURS: _ours(engine, images, variant.attend, TIMES)}
     torch.compiler.reset()
     case = offset_case(variant.classes, session.result["size"])
-    for name, form in forms(case, variant.precision, session.device).items():
-        timers[name] = form.timer(session.device)
+    timers = {
+        OURS: _ours(engine, images, variant.attend, TIMES),
+        **offset_timers(case, variant.precision, session.device),
+    }
     seconds = take_turns(timers, session.rounds, session.burst)
     engine.close()
     ours = [rows[number] for number in variant.attend]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from bench.models import lively_model
 from edge_passd.detector import default_model
@@ -23,10 +24,9 @@ from quant.model.layers import ConvNorm
 from quant.run_folder import load_run
 from quant.training.scales import with_absorbed_scales
 from targets.compile import lowered_graph, read_model
-from targets.graph import Attend
+from targets.graph import Attend, Convolution
 
 SHIPPED = (6, 320)  # classes with the background, pixels
-_PREFIX = "model."  # of PyTorch's names in an exported file
 _HEAD = "attend."  # of the names of what depends on the number of classes
 
 
@@ -40,7 +40,7 @@ def base_model(source: Path | None, classes: int, size: int) -> PASSD:
         return half_valued(lively_model(class_names(classes), size))
     model = load_run(source)[0] if source.is_dir() else _from_onnx(source)
     if model.scheme is not None:
-        raise BadInput(f"{source}: an int8 model; give the float one that it was made from")
+        raise BadInput(f"{source}: an int8 run; give the float one that it was made from")
     return half_valued(model)
 
 
@@ -75,12 +75,12 @@ def half_weights(model: PASSD) -> dict[str, np.ndarray]:
     }
 
 
-@torch.no_grad()
 def half_valued(model: PASSD) -> PASSD:
     """A copy whose convolutions, norms folded, have float16 values; with norms that do nothing."""
     return _with_norms(round_to_half(model))
 
 
+@torch.no_grad()
 def _with_norms(folded: PASSD) -> PASSD:
     model = PASSD(folded.config).eval()
     state = folded.state_dict()
@@ -103,31 +103,29 @@ def class_names(classes: int) -> tuple[str, ...]:
     return tuple(f"class {number}" for number in range(1, classes))
 
 
+@torch.no_grad()
 def _from_onnx(path: Path) -> PASSD:
-    """From the initialisers, which have PyTorch's names; of the default shape only."""
-    graph = read_model(path)
-    heads = [each for each in lowered_graph(graph, str(path)).layers if isinstance(each, Attend)]
-    head = heads[0].head
-    size = graph.graph.input[0].type.tensor_type.shape.dim[3].dim_value
-    folded = fold_norms(PASSD(ModelConfig(class_names(head.classes), size)))
-    found = {
-        each.name.removeprefix(_PREFIX).removesuffix("_half"): onnx.numpy_helper.to_array(each)
-        for each in graph.graph.initializer
-        if each.name.startswith(_PREFIX)
-    }
-    state = folded.state_dict()
-    found["attend.bias"] = head.bias
-    unused = ("propose.objectness.weight", "propose.objectness.bias")
-    for name, value in state.items():
-        if name in unused:  # a file has only what inference needs
+    """Layer by layer; a file has all of a model that inference needs, so no objectness."""
+    exported = read_model(path)
+    graph = lowered_graph(exported, str(path))
+    layers = {each.name: each for each in graph.layers if isinstance(each, Convolution)}
+    head = next(each.head for each in graph.layers if isinstance(each, Attend))
+    model = fold_norms(PASSD(ModelConfig(class_names(graph.classes), graph.size)))
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Conv2d) or name == "propose.objectness":
             continue
-        if name not in found or found[name].shape != tuple(value.shape):
-            raise BadInput(
-                f"{path}: no float model of the default shape ({name} is missing or of another "
-                "shape); give the run folder"
-            )
-        value.copy_(torch.from_numpy(found[name].astype(np.float32)))
-    model = _with_norms(folded)
+        layer = layers.get(name.removesuffix(".conv").replace(".", "_"))
+        if (
+            layer is None
+            or layer.multipliers is not None
+            or layer.weights.shape != module.weight.shape
+        ):
+            raise BadInput(f"{path}: no float model of the default shape (see {name})")
+        module.weight.copy_(torch.tensor(layer.weights))
+        if module.bias is not None:
+            module.bias.copy_(torch.tensor(layer.bias))
+    model.attend.bias.copy_(torch.tensor(head.bias))
+    model = _with_norms(model)
     model.propose_scale = torch.tensor(head.offset_scales, dtype=torch.float32)
     model.attend_scale = torch.tensor(head.attend_scales, dtype=torch.float32)
     return with_absorbed_scales(model)

@@ -127,16 +127,20 @@ def _floors(result: dict[str, Any]) -> Iterator[str]:
 
 
 def _operators(result: dict[str, Any]) -> Iterator[str]:
-    for row in result.get("operators", []):
-        yield (
-            f"The operators of {row['name']}, each over and over in a graph of its own, in "
-            "microseconds, with their floors."
-        )
-        yield table(
-            ["operator", "kind", OURS, "floor"],
-            [
-                [each["name"], each["kind"], cell(each["microseconds"], 2),
-                 f"{each['floor_us']:.2f}"]
-                for each in row["operators"]
-            ],
-        )  # fmt: skip
+    """By kind, for all operators would make a long page; the figures have each."""
+    rows = result.get("operators", [])
+    if not rows:
+        return
+    yield (
+        "Where the time goes: microseconds of all operators of a kind, each timed over and over in "
+        "a graph of its own, and their floors."
+    )
+    lines = []
+    for row in rows:
+        kinds = dict.fromkeys(each["kind"].partition(",")[0] for each in row["operators"])
+        for kind in kinds:
+            alike = [each for each in row["operators"] if each["kind"].partition(",")[0] == kind]
+            taken = sum(each["microseconds"][1] for each in alike)
+            floor = sum(each["floor_us"] for each in alike)
+            lines.append([row["name"], kind, str(len(alike)), f"{taken:.1f}", f"{floor:.1f}"])
+    yield table(["model", "kind", "operators", OURS, "floor"], lines)

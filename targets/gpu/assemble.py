@@ -48,7 +48,7 @@ def schedule_of(board: GpuBoard, precision: str, batch: int = 1) -> Schedule:
 def assemble(
     model: onnx.ModelProto, graph: Graph, board: GpuBoard, precision: str, batch: int = 1
 ) -> Assembled:
-    """batch: photos at once; the engine takes bundles of one.
+    """batch: photos at once.
 
     Raises BadInput for a model that is not ours, that the kernels do not cover, or for a compiler
     that is not installed.

@@ -86,6 +86,8 @@ BAD = [
     ("plan/launches/0/grid", [2**31, 1, 1], "'plan.launches[0].grid' must be three positive"),
     ("plan/launches/0/grid", [1.0, 1, 1], "'plan.launches[0].grid' must be three positive whole"),
     ("plan/launches/0/grid", [True, 1, 1], "'plan.launches[0].grid' must be three positive whole"),
+    ("plan/launches/0/grid", [3, 1, 65536], "'plan.launches[0].grid' must be three positive"),
+    ("plan/launches/1/grid", [1, 1, 2], "'plan.launches' must all have as many blocks along z"),
     ("plan/launches/0/block", [32, 33, 1], "threads, at most 1024 in all, not [32, 33, 1]"),
     ("plan/launches/0/block", [1, 1, 65], "'plan.launches[0].block' must be three positive"),
     ("plan/launches/0/block", 256, "'plan.launches[0].block' must be three positive whole"),
@@ -106,7 +108,7 @@ def test_a_broken_field_is_named(path: str, value: Any, wanted: str) -> None:
     [
         ("plan/launches/0/block", [1024, 1, 1]),
         ("plan/launches/0/block", [4, 4, 64]),
-        ("plan/launches/0/grid", [2**31 - 1, 65535, 65535]),
+        ("plan/launches/0/grid", [2**31 - 1, 65535, 1]),
         ("plan/launches/0/kernel", "_Z5means"),
     ],
 )
