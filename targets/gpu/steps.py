@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -18,24 +18,18 @@ from edge_passd.errors import BadInput
 from targets.graph import Attend, Convolution, Graph, Head, Image, Layer, Merge, Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Stem:
-    """The first convolution, from the image's planes."""
+class _OfOne:
+    """What steps of one convolution share. other_bytes: of what is no tensor, read or written."""
 
-    image: Image
     convolution: Convolution
+
+    @property
+    def other_bytes(self) -> int:
+        return 0
 
     @property
     def name(self) -> str:
         return self.convolution.name
-
-    @property
-    def kind(self) -> str:
-        return "stem 3x3, stride 2"
-
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        return ()
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
@@ -45,20 +39,27 @@ class Stem:
     def macs(self) -> int:
         return self.convolution.macs
 
+
+@dataclass(frozen=True, eq=False)
+class Stem(_OfOne):
+    """The first convolution, from the image's planes."""
+
+    image: Image
+    convolution: Convolution
+
+    kind: ClassVar[str] = "stem 3x3, stride 2"
+    inputs: ClassVar[tuple[Tensor, ...]] = ()
+
     @property
     def other_bytes(self) -> int:
         return 3 * 4 * self.image.output.height * self.image.output.width
 
 
 @dataclass(frozen=True, eq=False)
-class Depthwise:
+class Depthwise(_OfOne):
     """A 3x3 depthwise convolution."""
 
     convolution: Convolution
-
-    @property
-    def name(self) -> str:
-        return self.convolution.name
 
     @property
     def kind(self) -> str:
@@ -67,18 +68,6 @@ class Depthwise:
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         return self.convolution.inputs
-
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        return (self.convolution.output,)
-
-    @property
-    def macs(self) -> int:
-        return self.convolution.macs
-
-    @property
-    def other_bytes(self) -> int:
-        return 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +97,7 @@ class Separable:
     def macs(self) -> int:
         return self.depthwise.macs + self.pointwise.macs
 
-    @property
-    def other_bytes(self) -> int:
-        return 0
+    other_bytes: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,9 +150,7 @@ class Convolutions:
     def macs(self) -> int:
         return sum(member.convolution.macs for member in self.members)
 
-    @property
-    def other_bytes(self) -> int:
-        return 0
+    other_bytes: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, eq=False)
