@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ COCO_NAMES = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 
 
 def evaluate(
-    detector: Detector, data: DataSet, progress: Callable[[int], None] | None = None
+    detector: Detector, data: DataSet, progress: Callable[[int], object] | None = None
 ) -> dict[str, Any]:
     """Detect on every photo and compare with the ground truth; all figures 0-1.
 
@@ -32,18 +33,30 @@ def evaluate(
     and images. progress: called with the number of photos done. Raises BadInput if the classes
     differ or a photo cannot be read.
     """
-    if detector.classes != data.classes:
-        raise BadInput(
-            f"the model knows {', '.join(detector.classes)}; the data set {data.name} has "
-            f"{', '.join(data.classes)}: they must be the same, in the same order"
-        )
+    return figures(detect_all(detector, data, progress), data)
+
+
+def detect_all(
+    detector: Detector, data: DataSet, progress: Callable[[int], object] | None = None
+) -> list[Detections]:
+    """The detections in every photo, in the order of the samples; otherwise as `evaluate`."""
+    require_classes(detector, data)
     found = []
     for number, sample in enumerate(data.samples, start=1):
         # Boxes are annotated on the pixels as stored, whatever orientation the EXIF data asks for.
         found.append(detector.detect(read_photo(sample.path, upright=False)))
         if progress:
             progress(number)
-    return figures(found, data)
+    return found
+
+
+def require_classes(detector: Detector, data: DataSet) -> None:
+    """Raise BadInput unless the model and the data set have the same classes."""
+    if detector.classes != data.classes:
+        raise BadInput(
+            f"the model knows {', '.join(detector.classes)}; the data set {data.name} has "
+            f"{', '.join(data.classes)}: they must be the same, in the same order"
+        )
 
 
 def figures(found: Sequence[Detections], data: DataSet) -> dict[str, Any]:
@@ -68,21 +81,8 @@ def figures(found: Sequence[Detections], data: DataSet) -> dict[str, Any]:
 def _coco(
     found: Sequence[Detections], data: DataSet
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ImportError as error:
-        raise BadInput("measuring needs pycocotools: pip install 'edge-passd[report]'") from error
-
-    truth, results = COCO(), []
-    truth.dataset = _coco_truth(data)
-    for sample, detections in zip(data.samples, found, strict=True):
-        results += detections.to_coco(sample.image_id)
+    evaluation = coco_evaluation(found, data)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports on stdout
-        truth.createIndex()
-        # loadRes refuses an empty list; an empty index is what it stands for.
-        predictions = truth.loadRes(results) if results else _empty_results(truth)
-        evaluation = COCOeval(truth, predictions, "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -97,6 +97,32 @@ def _coco(
             "AP50": float(per_iou[0].mean()) if known else -1.0,
         }
     return dict(zip(COCO_NAMES, values, strict=True)), classes
+
+
+def require_pycocotools() -> None:
+    """Raise BadInput unless it is installed."""
+    if find_spec("pycocotools") is None:
+        raise BadInput("measuring needs pycocotools: pip install 'edge-passd[report]'")
+
+
+def coco_evaluation(found: Sequence[Detections], data: DataSet) -> Any:
+    """pycocotools' `COCOeval` of the detections, one per sample, ready for its `evaluate`.
+
+    It reports on stdout. Raises BadInput where pycocotools is not installed.
+    """
+    require_pycocotools()
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth, results = COCO(), []
+    truth.dataset = _coco_truth(data)
+    for sample, detections in zip(data.samples, found, strict=True):
+        results += detections.to_coco(sample.image_id)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+        # loadRes refuses an empty list; an empty index is what it stands for.
+        predictions = truth.loadRes(results) if results else _empty_results(truth)
+        return COCOeval(truth, predictions, "bbox")
 
 
 def _coco_truth(data: DataSet) -> dict[str, Any]:

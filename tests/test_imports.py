@@ -31,7 +31,7 @@ def probe(module: str) -> tuple[float, set[str]]:
     return seconds, set(loaded)
 
 
-@pytest.mark.parametrize("module", ["edge_passd", "edge_passd.cli.main"])
+@pytest.mark.parametrize("module", ["edge_passd", "edge_passd.board", "edge_passd.cli.main"])
 def test_importing_is_quick_and_loads_no_heavy_library(module: str) -> None:
     seconds, loaded = min(probe(module) for _ in range(3))
     assert not HEAVY & loaded

@@ -31,6 +31,7 @@ COMMANDS = {
     "export": CommandRow("edge_passd.cli.export:export", "Write a trained model as ONNX."),
     "compile": CommandRow("edge_passd.cli.compile:compile_command", "Compile a model for a board."),
     "eval": CommandRow("edge_passd.cli.eval:evaluate", "Measure a model's accuracy."),
+    "bench": CommandRow("edge_passd.cli.bench:bench", "Measure speed, and accuracy with it."),
     "run": CommandRow("edge_passd.cli.run:run", "Detect in photos, videos, streams and cameras."),
     "inspect": CommandRow("edge_passd.cli.inspect:inspect", "Show what is in a compiled bundle."),
 }

@@ -1,0 +1,86 @@
+"""What was measured: the artefact's identity and everything it says about how it was made."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edge_passd import __version__
+from edge_passd.bundle import Manifest, read_manifest
+from edge_passd.detector import Detector
+from edge_passd.engines.table import BUNDLE, ENGINES
+from edge_passd.fields import is_count, is_list_of, is_object, is_size
+
+
+def identity(detector: Detector, path: Path) -> dict[str, Any]:
+    """What tells one artefact from another: name, file, sha256, size, precision, engine."""
+    is_file = path.is_file()
+    return {
+        "model": detector.info.name,
+        "file": path.resolve().name,
+        "model_sha256": detector.model_sha256,
+        "model_bytes": path.stat().st_size if is_file else None,
+        "precision": detector.info.precision,
+        "engine": detector.engine,
+    }
+
+
+def origin(detector: Detector, path: Path) -> dict[str, Any]:
+    """Classes, input, target, integer share, parity and training, as the artefact tells them.
+
+    target and macs are null for what is no bundle, int8_share where nobody counted.
+    """
+    info = detector.info
+    manifest = read_manifest(path) if path.suffix.lower() in BUNDLE else None
+    return {
+        "classes": list(info.classes),
+        "input_size": info.input_size,
+        "target": asdict(manifest.target) if manifest else None,
+        "macs": sum(each["macs"] for each in manifest.operators) if manifest else None,
+        "compiler": dict(manifest.compiler) if manifest else {},
+        **(_compiled(manifest) if manifest else _exported(info.training, detector.engine)),
+        "training": dict(info.training),
+    }
+
+
+def versions(engine: str) -> dict[str, str]:
+    """Of Python and the libraries that computed, by name."""
+    library = ENGINES[engine].library
+    return {
+        "edge_passd": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        **({engine: str(import_module(library).__version__)} if library else {}),
+    }
+
+
+def _compiled(manifest: Manifest) -> dict[str, Any]:
+    return {"int8_share": manifest.int8_share, "parity": [dict(each) for each in manifest.parity]}
+
+
+def _exported(training: Mapping[str, Any], engine: str) -> dict[str, Any]:
+    """What `export` recorded for this engine in the free-form provenance, where it did."""
+    shares = [
+        each["integer_macs"] / each["macs"]
+        for each in _of_engine(training, "int8_share", engine)
+        if is_size(each.get("integer_macs")) and is_count(each.get("macs"))
+    ]
+    return {
+        "int8_share": shares[0] if shares else None,
+        "parity": _of_engine(training, "parity", engine),
+    }
+
+
+def _of_engine(training: Mapping[str, Any], key: str, engine: str) -> list[dict[str, Any]]:
+    records = training.get(key, [])
+    if not is_list_of(is_object)(records):
+        return []
+    return [each for each in records if each.get("engine") == engine]
