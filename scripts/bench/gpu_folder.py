@@ -14,7 +14,8 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import count, pairwise
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,9 @@ def answers_name(classes: int, precision: str) -> str:
 
 
 def sampled(size: int) -> np.ndarray:
-    """(n,): the numbers of the elements that are compared of so many."""
-    return np.arange(min(size, SAMPLES)) * _STRIDE % size
+    """(n,): the numbers of the elements that are compared of so many, each once."""
+    stride = next(each for each in count(_STRIDE) if gcd(each, size) == 1)
+    return np.arange(min(size, SAMPLES)) * stride % size
 
 
 def weights_name(classes: int) -> str:

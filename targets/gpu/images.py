@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from edge_passd.bundle.machine import ptx_target
@@ -42,10 +40,7 @@ def build_images(source: str, board: GpuBoard, kernels: Collection[str]) -> tupl
     architectures = (*board.architectures, board.ptx)
     for each in architectures:
         find_toolkit(each)
-    # NVRTC lets threads compile together for about half of the way.
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        compiled = threads.map(lambda each: compile_cuda(source, each), architectures)
-        return tuple(_checked(each, kernels) for each in compiled)
+    return tuple(_checked(compile_cuda(source, each), kernels) for each in architectures)
 
 
 def _checked(compiled: Compiled, kernels: Collection[str]) -> Built:

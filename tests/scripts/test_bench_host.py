@@ -44,7 +44,9 @@ def printed(folder: Path) -> str:
     command = [sys.executable, bench_host.__file__, "--quick", "--models", folder]
     command += ["--classes", CLASSES, "--size", SIZE, "--threads", 1]
     command += ["--json", folder / "speed.json", "--page", folder / "page.md"]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*map(str, command)], capture_output=True, encoding="utf-8", check=False
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
 
