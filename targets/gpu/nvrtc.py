@@ -19,8 +19,8 @@ from typing import Any
 from edge_passd.errors import BadInput
 from targets.gpu.board import number_of
 
-# Two at once would save a fifth of the time. The compilers are libraries with a process's state in
-# their hands, its locale for one.
+# Two at once would save a fifth of the time, and share what belongs to the process, such as its
+# locale.
 _ONE_AT_A_TIME = Lock()
 _OPTIONS = ("--std=c++17", "--fmad=true", "--ptxas-options=-v")
 
