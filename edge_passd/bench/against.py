@@ -81,7 +81,7 @@ def wait_until_idle() -> None:
         if used < _IDLE * (time.perf_counter() - before[1]):
             return
     raise BadInput(
-        "--against: threads of an engine never sleep and would disturb what is timed next; set "
+        "threads of an engine never sleep and would disturb what is timed next; set "
         "OMP_WAIT_POLICY=passive, or measure each artefact on its own"
     )
 

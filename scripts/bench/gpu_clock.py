@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.autograd import DeviceType
 
-from bench.rounds import WARM_UP
+from edge_passd.bench.against import UNTIMED
 
 Run: TypeAlias = Callable[[], object]
 Timer: TypeAlias = Callable[[int], np.ndarray]  # so many runs; (runs,) seconds of each
@@ -33,7 +33,7 @@ def take_turns(timers: Mapping[str, Timer], rounds: int, burst: int) -> dict[str
     seconds = {name: np.zeros((rounds, burst)) for name in names}
     for number in range(rounds):
         for name in rng.permutation(names).tolist():
-            seconds[name][number] = timers[name](WARM_UP + burst)[WARM_UP:]
+            seconds[name][number] = timers[name](UNTIMED + burst)[UNTIMED:]
     return seconds
 
 

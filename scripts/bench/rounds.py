@@ -8,11 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-WARM_UP = 2  # runs before each burst: caches, clock and sleeping threads come back
-
-_NAP = 0.02  # seconds; long enough for a spinning thread to get its share of a busy machine
-_IDLE = 0.1  # of a processor
-_PATIENCE = 2.0  # seconds
+from edge_passd.bench.against import UNTIMED, wait_until_idle
 
 
 def interleave(
@@ -31,28 +27,13 @@ def interleave(
     for number in range(rounds):
         for name in rng.permutation(names).tolist():
             wait_until_idle()
-            for _ in range(WARM_UP):
+            for _ in range(UNTIMED):
                 runs[name]()
             for turn in range(burst):
                 started = time.perf_counter()
                 runs[name]()
                 seconds[name][number, turn] = time.perf_counter() - started
     return seconds
-
-
-def wait_until_idle() -> None:
-    """Sleep until this process uses next to no processor time.
-
-    Raises RuntimeError when it still does after two seconds: then nothing can be measured.
-    """
-    give_up = time.perf_counter() + _PATIENCE
-    while time.perf_counter() < give_up:
-        before = time.process_time(), time.perf_counter()
-        time.sleep(_NAP)
-        used = time.process_time() - before[0]
-        if used < _IDLE * (time.perf_counter() - before[1]):
-            return
-    raise RuntimeError("threads of a library never sleep; they would disturb what is timed next")
 
 
 def quartiles(values: np.ndarray) -> list[float]:
