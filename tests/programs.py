@@ -1,0 +1,20 @@
+"""Programs that tests talk to; `scripts/setup_programs` installs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def require_program(name: str) -> Path:
+    """Where the program is. Skips the test without it; under CI that is a failure."""
+    # sshd and mosquitto are in a folder that is on the path of root alone.
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
+    if found is None:
+        reason = f"no {name} here; scripts/setup_programs installs it"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+        raise AssertionError  # neither returns
+    return Path(found)
