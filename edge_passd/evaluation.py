@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from edge_passd.any_detector import AnyDetector
 from edge_passd.boxes import iou
 from edge_passd.detections import Detections
-from edge_passd.detector import Detector
 from edge_passd.errors import BadInput
 from edge_passd.photo import read_photo
 from edge_passd.samples import DataSet, Sample
@@ -24,7 +24,7 @@ COCO_NAMES = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 
 
 def evaluate(
-    detector: Detector, data: DataSet, progress: Callable[[int], object] | None = None
+    detector: AnyDetector, data: DataSet, progress: Callable[[int], object] | None = None
 ) -> dict[str, Any]:
     """Detect on every photo and compare with the ground truth; all figures 0-1.
 
@@ -37,7 +37,7 @@ def evaluate(
 
 
 def detect_all(
-    detector: Detector, data: DataSet, progress: Callable[[int], object] | None = None
+    detector: AnyDetector, data: DataSet, progress: Callable[[int], object] | None = None
 ) -> list[Detections]:
     """The detections in every photo, in the order of the samples; otherwise as `evaluate`."""
     require_classes(detector, data)
@@ -50,7 +50,7 @@ def detect_all(
     return found
 
 
-def require_classes(detector: Detector, data: DataSet) -> None:
+def require_classes(detector: AnyDetector, data: DataSet) -> None:
     """Raise BadInput unless the model and the data set have the same classes."""
     if detector.classes != data.classes:
         raise BadInput(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,26 +14,51 @@ import cv2
 import numpy as np
 
 from edge_passd import __version__
+from edge_passd.any_detector import AnyDetector
 from edge_passd.bundle import Manifest, read_manifest
 from edge_passd.detector import Detector
-from edge_passd.engines.table import BUNDLE, ENGINES
+from edge_passd.engines.table import BUNDLE, ENGINES, choose
 from edge_passd.fields import is_count, is_list_of, is_object, is_size
 
 
-def identity(detector: Detector, path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Candidate:
+    """An artefact that is to be measured.
+
+    path: of its file or folder. open: loads it; takes the number of threads, None for the engine's
+    own choice, and raises BadInput for what it cannot load. library: the module that computes, for
+    its version; None if the file brings it along. name: in the row in place of the file's, where
+    that says nothing.
+    """
+
+    path: Path
+    open: Callable[[int | None], AnyDetector]
+    library: str | None = None
+    name: str | None = None
+
+
+def candidate(path: Path, engine: str, soft_nms: bool) -> Candidate:
+    """A model of edge-passd, opened as `Detector` does; BadInput if no engine here takes it."""
+    chosen = choose(path, engine)
+    return Candidate(
+        path, partial(Detector, path, chosen, soft_nms=soft_nms), ENGINES[chosen].library
+    )
+
+
+def identity(detector: AnyDetector, measured: Candidate) -> dict[str, Any]:
     """What tells one artefact from another: name, file, sha256, size, precision, engine."""
-    is_file = path.is_file()
+    path = measured.path
     return {
         "model": detector.info.name,
-        "file": path.resolve().name,
+        "file": measured.name or path.resolve().name,
         "model_sha256": detector.model_sha256,
-        "model_bytes": path.stat().st_size if is_file else None,
+        "model_bytes": path.stat().st_size if path.is_file() else None,
         "precision": detector.info.precision,
         "engine": detector.engine,
     }
 
 
-def origin(detector: Detector, path: Path) -> dict[str, Any]:
+def origin(detector: AnyDetector, path: Path) -> dict[str, Any]:
     """Classes, input, target, integer share, parity and training, as the artefact tells them.
 
     target and macs are null for what is no bundle, int8_share where nobody counted.
@@ -50,9 +76,8 @@ def origin(detector: Detector, path: Path) -> dict[str, Any]:
     }
 
 
-def versions(engine: str) -> dict[str, str]:
-    """Of Python and the libraries that computed, by name."""
-    library = ENGINES[engine].library
+def versions(engine: str, library: str | None) -> dict[str, str]:
+    """Of Python and the libraries that computed, by name; library: the engine's module."""
     return {
         "edge_passd": __version__,
         "python": platform.python_version(),

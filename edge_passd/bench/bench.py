@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ from edge_passd.bench.accuracy import (
     require_same_data,
 )
 from edge_passd.bench.against import ratio
-from edge_passd.bench.artefact import identity, origin, versions
+from edge_passd.bench.artefact import Candidate, candidate, identity, origin, versions
 from edge_passd.bench.latency import latency, samples_us
 from edge_passd.bench.measure import Loaded, load
 from edge_passd.bench.photos import Photos, load_photos
-from edge_passd.bench.process import affinity
+from edge_passd.bench.process import affinity, others_cores
 from edge_passd.bench.progress import Step, progress
 from edge_passd.bench.protocol import DEFAULT, Protocol
 from edge_passd.bench.row import OK, SCHEMA, read_row, row_text, write_row
@@ -33,7 +32,7 @@ from edge_passd.bench.table import summary_table
 from edge_passd.bench.timing import Timed, heat_and_power, time_artefact, watch_idle
 from edge_passd.board import identify, read_clocks
 from edge_passd.detector import default_model
-from edge_passd.engines.table import AUTO, choose
+from edge_passd.engines.table import AUTO
 from edge_passd.errors import BadInput
 from edge_passd.evaluation import detect_all, require_classes, require_pycocotools
 from edge_passd.files import require_writable
@@ -46,46 +45,60 @@ class BenchOptions:
     """What the user asked for.
 
     model: None is the model that ships with the package. engine, threads, soft_nms: as in
-    `Detector`. photo: a photo or a folder, None is the cat that comes along.
+    `Detector`; a `Candidate` in place of a path brings its own engine and NMS.
+    photo: a photo or a folder, None is the cat that comes along.
     power: measure energy, and the idle machine before, for what detecting adds.
     against: another artefact, to be measured in turn; against_engine: its engine.
     baseline: the row of an artefact whose AP this one's is compared with.
     json: a file, or "-" for standard output.
     """
 
-    model: Path | None = None
+    model: Path | Candidate | None = None
     engine: str = AUTO
     threads: int | None = None
     soft_nms: bool = False
     photo: Path | None = None
     power: bool = False
     protocol: Protocol = DEFAULT
-    against: Path | None = None
+    against: Path | Candidate | None = None
     against_engine: str = AUTO
     baseline: Path | None = None
     json: str | None = None
 
 
-def bench(options: BenchOptions, data: DataSet | None, console: Console) -> dict[str, Any]:
+def bench(
+    options: BenchOptions,
+    data: DataSet | None,
+    console: Console,
+    steps: Callable[[Console], AbstractContextManager[Step]] = progress,
+) -> dict[str, Any]:
     """Measure, print the table, write the row; returns the row.
 
-    data: measures accuracy too; None for speed alone. Raises BadInput as `Detector` and
-    `evaluation.evaluate` do, and for a baseline that is no row or of another data set.
+    data: measures accuracy too; None for speed alone. steps: shows what is being done.
+    Raises BadInput as `Detector` and `evaluation.evaluate` do, and for a baseline that is no row or
+    of another data set.
     """
-    path = options.model or default_model()
-    photos, baseline = _prepare(path, options, data)
-    load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    with progress(console) as step:
+    if options.json and options.json != STDOUT:
+        require_writable(Path(options.json))
+    chosen = _candidate(options.model or default_model(), options.engine, options)
+    rival = (
+        _candidate(options.against, options.against_engine, options) if options.against else None
+    )
+    photos, baseline = _prepare(options, data)
+    others = others_cores()
+    with steps(console) as step:
         if options.power:
             step("watching the idle machine")
         idle = watch_idle() if options.power else None
         step("loading")
-        start = partial(_load, options=options, images=photos.images, data=data)
-        ours = start(path, options.engine)
-        load_other = partial(start, options.against, options.against_engine)
+
+        def start(which: Candidate) -> Loaded:
+            return _load(which, options.threads, photos.images, data)
+
+        ours = start(chosen)
         timed = time_artefact(
             ours,
-            load_other if options.against else None,
+            (lambda: start(rival)) if rival else None,
             photos.images,
             options.protocol,
             options.power,
@@ -98,12 +111,12 @@ def bench(options: BenchOptions, data: DataSet | None, console: Console) -> dict
         "status": OK,
         "reason": None,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        **identity(ours.detector, path),
-        **origin(ours.detector, path),
-        "versions": versions(ours.detector.engine),
+        **identity(ours.detector, chosen),
+        **origin(ours.detector, chosen.path),
+        "versions": versions(ours.detector.engine, chosen.library),
         "threads": options.threads,
         "affinity": affinity(),
-        "load_average": load_average,
+        "others_cores": others,
         "nms": "soft" if options.soft_nms else "hard",
         "photos": {**photos.to_dict(), "detections": ours.detections},
         "load_s": ours.load_s,
@@ -111,7 +124,7 @@ def bench(options: BenchOptions, data: DataSet | None, console: Console) -> dict
         **_speed(timed, options.protocol),
         "accuracy": found,
         "baseline": _compared(baseline, found),
-        "against": _against(timed, options, found, other_found),
+        "against": _against(timed, rival, found, other_found),
         "board": {**identify().to_dict(), "clocks": read_clocks().to_dict()},
         **heat_and_power(timed, idle),
         "samples_us": samples_us(timed.shots),
@@ -124,15 +137,12 @@ def bench(options: BenchOptions, data: DataSet | None, console: Console) -> dict
     return row
 
 
-def _prepare(
-    path: Path, options: BenchOptions, data: DataSet | None
-) -> tuple[Photos, dict[str, Any] | None]:
+def _candidate(model: Path | Candidate, engine: str, options: BenchOptions) -> Candidate:
+    return candidate(model, engine, options.soft_nms) if isinstance(model, Path) else model
+
+
+def _prepare(options: BenchOptions, data: DataSet | None) -> tuple[Photos, dict[str, Any] | None]:
     """Photos and the baseline's row; what can be wrong is found before the minute of measuring."""
-    if options.json and options.json != STDOUT:
-        require_writable(Path(options.json))
-    choose(path, options.engine)
-    if options.against:
-        choose(options.against, options.against_engine)
     if data:
         require_pycocotools()
         require_objects(data)
@@ -155,13 +165,12 @@ def _speed(timed: Timed, protocol: Protocol) -> dict[str, Any]:
 
 
 def _load(
-    path: Path,
-    engine: str,
-    options: BenchOptions,
+    chosen: Candidate,
+    threads: int | None,
     images: Sequence[np.ndarray],
     data: DataSet | None,
 ) -> Loaded:
-    loaded = load(path, engine, options.threads, options.soft_nms, images)
+    loaded = load(lambda: chosen.open(threads), images)
     if data:
         require_classes(loaded.detector, data)
     return loaded
@@ -202,11 +211,11 @@ def _compared(
 
 def _against(
     timed: Timed,
-    options: BenchOptions,
+    rival: Candidate | None,
     found: Mapping[str, Any] | None,
     other_found: dict[str, Any] | None,
 ) -> dict[str, Any] | None:
-    if options.against is None or timed.other is None:
+    if rival is None or timed.other is None:
         return None
     difference = None
     if found is not None and other_found is not None:
@@ -214,7 +223,7 @@ def _against(
     ours, theirs = timed.other.rounds
     samples = samples_us([shot for burst in theirs for shot in burst])
     return {
-        **identity(timed.other.loaded.detector, options.against),
+        **identity(timed.other.loaded.detector, rival),
         "warm_up": asdict(timed.other.warm_up),
         **latency(samples),
         "rounds": len(ours),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from edge_passd.any_detector import AnyDetector
 from edge_passd.detections import Detections
-from edge_passd.detector import Detector
 
 Clock = Callable[[], float]  # seconds since some moment
 
@@ -41,37 +40,34 @@ class Loaded:
     there are in a photo, on average; what post-processing takes hangs on it.
     """
 
-    detector: Detector
+    detector: AnyDetector
     load_s: float
     first_s: float
     detections: float
 
 
 def timed_detect(
-    detector: Detector, image: np.ndarray, clock: Clock = time.perf_counter
+    detector: AnyDetector, image: np.ndarray, clock: Clock = time.perf_counter
 ) -> tuple[Detections, Shot]:
     """As `Detector.detect` of an image array, and its times."""
     started = clock()
     tensor, placement = detector.preprocess(image)
     prepared = clock()
-    boxes, scores = detector.infer(tensor)
+    outputs = detector.infer(tensor)
     inferred = clock()
-    detections = detector.postprocess(boxes, scores, placement)
+    detections = detector.postprocess(*outputs, placement)
     done = clock()
     return detections, Shot(started, prepared - started, inferred - prepared, done - inferred)
 
 
 def load(
-    model: Path,
-    engine: str,
-    threads: int | None,
-    soft_nms: bool,
+    open_detector: Callable[[], AnyDetector],
     images: Sequence[np.ndarray],
     clock: Clock = time.perf_counter,
 ) -> Loaded:
-    """Load a model as `Detector` does, raising what it raises, and detect once in each image."""
+    """Load a model, raising what `open_detector` raises, and detect once in each image."""
     started = clock()
-    detector = Detector(model, engine, threads, soft_nms)
+    detector = open_detector()
     loaded = clock()
     results = [timed_detect(detector, image, clock) for image in images]
     count = float(np.mean([len(detections) for detections, _ in results]))
@@ -79,7 +75,7 @@ def load(
 
 
 def turn_of(
-    detector: Detector, images: Sequence[np.ndarray], clock: Clock = time.perf_counter
+    detector: AnyDetector, images: Sequence[np.ndarray], clock: Clock = time.perf_counter
 ) -> Turn:
     """A turn: one detection in each image, in order, so that all of them count alike."""
     return lambda: [timed_detect(detector, image, clock)[1] for image in images]

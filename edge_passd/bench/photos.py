@@ -34,10 +34,16 @@ def load_photos(source: Path | None) -> Photos:
     Raises BadInput for a path without photos or a photo that cannot be read.
     """
     source = source or CAT
+    name = source.resolve().name if source.is_dir() else source.name
+    return Photos(name, tuple(map(read_photo, choose_photos(source))))
+
+
+def choose_photos(source: Path) -> list[Path]:
+    """The photo, or those of a folder that `load_photos` takes; BadInput for one without photos."""
     if not source.is_dir():
-        return Photos(source.name, (read_photo(source),))
+        return [source]
     paths = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise BadInput(f"{source}: no photos there; give --photo a photo or a folder of them")
     chosen = np.linspace(0, len(paths) - 1, min(MOST, len(paths)), dtype=int)
-    return Photos(source.resolve().name, tuple(read_photo(paths[number]) for number in chosen))
+    return [paths[number] for number in chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,3 +47,20 @@ def progress(console: Console, clock: Clock = time.perf_counter) -> Iterator[Ste
                 drawn = clock()
 
         yield step
+
+
+@contextmanager
+def progress_lines(console: Console, clock: Clock = time.perf_counter) -> Iterator[Step]:
+    """As `progress`, for another program: a line of JSON with step and share, 0-1 or null."""
+    written = clock()
+
+    def step(name: str) -> Tell:
+        def write(share: float | None) -> None:
+            nonlocal written
+            console.out(json.dumps({"step": name, "share": share}), highlight=False)
+            written = clock()
+
+        write(None)
+        return lambda share: write(share) if clock() - written >= _EVERY_S else None
+
+    yield step

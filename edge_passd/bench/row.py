@@ -167,7 +167,7 @@ _MEASURED = {
     "threads": _or_null(COUNT),  # null is the engine's own choice
     "affinity": _or_null(_SOME_SIZES),
     "cores_used": _or_null(_POSITIVE),
-    "load_average": _or_null(_POSITIVE),
+    "others_cores": _or_null(_POSITIVE),
     "protocol": OBJECT,
     "warm_up": OBJECT,
     "measured": OBJECT,

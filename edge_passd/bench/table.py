@@ -14,7 +14,7 @@ from edge_passd.bench.statistics import summary
 from edge_passd.board.record import MEASURED, NOT_ASKED
 from edge_passd.evaluation import COCO_NAMES
 
-BUSY = 0.5  # load average beyond which other programs may disturb a measurement
+BUSY = 0.2  # cores; what other programs may keep busy without disturbing a measurement
 
 _COLUMNS = ("p50", "p90", "p99", "max")
 _STAGES = {"pre": "pre-processing", "infer": "inference", "post": "post-processing"}
@@ -49,6 +49,9 @@ def _lines(row: Mapping[str, Any]) -> Iterator[str]:
         f"{measured['iterations']} iterations in {measured['seconds']:.1f} s; "
         f"{row['fps']:.1f} fps end to end"
     )
+    stages = row["stages_ms"]
+    share = (stages["pre"] + stages["post"]) / stages["infer"]
+    yield f"pre- and post-processing: {share:.1%} of inference"
     yield (
         f"warm-up {warm['iterations']} iterations in {warm['seconds']:.1f} s; loading "
         f"{row['load_s']:.2f} s, first inference {row['first_ms']:.0f} ms"
@@ -94,8 +97,8 @@ def _warnings(row: Mapping[str, Any]) -> Iterator[str]:
             f"cut short after {row['measured']['seconds']:.1f} s: the rule asks for "
             f"{protocol['iterations']} iterations and {protocol['seconds']:g} s"
         )
-    if (row["load_average"] or 0) > BUSY:
-        yield f"the machine was busy (load {row['load_average']:.1f}): figures may be too high"
+    if (row["others_cores"] or 0) > BUSY:
+        yield f"other programs kept {row['others_cores']:.1f} cores busy: figures may be too high"
 
 
 def _accuracy(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from edge_passd.bench import process
 from edge_passd.bench.bench import BenchOptions, bench
 from edge_passd.bench.protocol import DEFAULT
 from edge_passd.samples import DataSet, Sample
@@ -18,6 +20,14 @@ from edge_passd.samples import DataSet, Sample
 SHORT = replace(DEFAULT, iterations=4, seconds=0.0, warm_up_limit_s=0.0)
 ANIMALS = ("dog", "cat", "sheep", "horse", "cow")
 CAT_BOX = [8.0, 0.0, 420.0, 296.0]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def look_briefly() -> Iterator[None]:
+    """At what other programs do: it matters to no test here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "_LOOK_S", 0.05)
+        yield
 
 
 @pytest.fixture(scope="session")

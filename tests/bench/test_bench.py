@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from edge_passd.bench.bench import BenchOptions, bench
 from edge_passd.bench.latency import latency
 from edge_passd.bench.measure import Shot
 from edge_passd.bench.photos import MOST, load_photos
-from edge_passd.bench.process import peak_rss_bytes
+from edge_passd.bench.process import others_cores, peak_rss_bytes
 from edge_passd.bench.protocol import WarmUp
 from edge_passd.bench.row import parse_row, row_text
 from edge_passd.board import Record, Sample, read_signs
@@ -202,6 +204,31 @@ def test_peak_memory_as_linux_tells_it(tmp_path: Path, status: str, expected: in
     (tmp_path / "status").write_text(status)
     assert peak_rss_bytes(tmp_path / "status") == expected
     assert peak_rss_bytes(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("stat", "known"),
+    [
+        ("cpu  900 0 90 7000 500 0 5 5 0 0\ncpu0 1 1\n", True),
+        ("", False),
+        ("cpu 1 2 3\n", False),
+        ("cpu  much of it all in one line of words\n", False),
+    ],
+)
+def test_what_others_use_as_linux_tells_it(tmp_path: Path, stat: str, known: bool) -> None:
+    (tmp_path / "stat").write_text(stat)
+    # Nothing moves in a file: if it can be read at all, nobody did anything.
+    assert others_cores(tmp_path / "stat") == (0 if known else None)
+    assert others_cores(tmp_path / "nothing") is None
+
+
+def test_another_program_that_never_rests_is_seen() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            found = others_cores()
+        finally:
+            other.kill()
+    assert found is None or found > 0.1
 
 
 def test_what_is_wrong_is_said_before_anything_is_measured(
