@@ -23,6 +23,9 @@ Examples:
   edge-passd bench animals.passd --against animals.onnx --against-engine openvino
   # a minute and 1,024 photos, as MLPerf's single stream asks
   edge-passd bench animals.passd --mlperf --json row.json
+  # on a board, over ssh; on two at once, rows/pi5.json and rows/orin.json
+  edge-passd bench animals.passd --remote pi@192.168.1.20 --json pi.json
+  edge-passd bench animals.passd --remote pi5 --remote orin --data animals --json rows
 """
 
 _ENGINE = click.Choice([AUTO, *ENGINES])
@@ -70,7 +73,14 @@ _ENGINE = click.Choice([AUTO, *ENGINES])
 )  # fmt: skip
 @click.option("--against-engine", type=_ENGINE, default=AUTO, show_default=True)
 @click.option("--json", metavar="FILE|-", help="Write the row; - is stdout.")
+@click.option(
+    "--remote", multiple=True, metavar="[USER@]HOST",
+    help="Measure on a board instead, over ssh. More than one: at once, and --json is a folder.",
+)  # fmt: skip
+@click.option("--progress-lines", is_flag=True, hidden=True)
+@click.pass_context
 def bench(
+    context: click.Context,
     model: Path | None,
     iterations: int | None,
     seconds: float | None,
@@ -78,6 +88,8 @@ def bench(
     mlperf: bool,
     data: Path | None,
     split: str,
+    remote: tuple[str, ...],
+    progress_lines: bool,
     **options: Any,
 ) -> None:
     """Measure how fast a model is on this machine, and with --data how good.
@@ -101,6 +113,8 @@ def bench(
 
     from edge_passd.bench.bench import BenchOptions
     from edge_passd.bench.bench import bench as start
+    from edge_passd.bench.progress import progress
+    from edge_passd.bench.progress import progress_lines as lines
     from edge_passd.bench.protocol import DEFAULT, MLPERF
     from edge_passd.sinks.json_lines import STDOUT
 
@@ -119,4 +133,17 @@ def bench(
 
         found = read_split(data, split)
     console = Console(stderr=options["json"] == STDOUT, highlight=False)
-    start(BenchOptions(model=model, protocol=protocol, **options), found, console)
+    if remote:
+        from edge_passd.remote.arguments import passed_on
+        from edge_passd.remote.bench import RemoteOptions, bench_remote
+
+        names = ("engine", "photo", "baseline", "against", "against_engine", "json")
+        paths = {name: options[name] for name in names}
+        bench_remote(
+            RemoteOptions(remote, passed_on(context), model, data=data, split=split, **paths),
+            found,
+            console,
+        )
+    else:
+        steps = lines if progress_lines else progress
+        start(BenchOptions(model=model, protocol=protocol, **options), found, console, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def test_in_a_process_of_its_own_without_any_argument_but_short(tmp_path: Path) 
     done = edge_passd("bench", *QUICK, "--json", row)
     assert done.returncode == 0, done.stderr
     assert "inference" in done.stdout
+    assert re.search(r"\npre- and post-processing: \d+\.\d% of inference\n", done.stdout)
     assert done.stderr == ""
     values = read_row(row)
     assert values["measured"]["iterations"] == 3

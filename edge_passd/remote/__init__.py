@@ -1,0 +1,1 @@
+"""Benchmarks on other machines, over ssh."""
