@@ -67,6 +67,10 @@ def check_image(image: np.ndarray, size: int, batch: int = 1) -> None:
 
 def cannot_load(path: Path, engine: str, error: Exception) -> BadInput:
     """The error for a file that an engine's library refuses, with the last line it says."""
+    return BadInput(f"{path}: {engine} cannot load it: {reason(error)}")
+
+
+def reason(error: Exception) -> str:
+    """The last line that an engine's library says, without what is before its "failed:"."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    reason = lines[-1].rpartition("failed:")[2].strip()
-    return BadInput(f"{path}: {engine} cannot load it: {reason}")
+    return lines[-1].rpartition("failed:")[2].strip().removeprefix("-- ")
