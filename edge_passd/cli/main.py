@@ -32,8 +32,10 @@ COMMANDS = {
     "compile": CommandRow("edge_passd.cli.compile:compile_command", "Compile a model for a board."),
     "eval": CommandRow("edge_passd.cli.eval:evaluate", "Measure a model's accuracy."),
     "bench": CommandRow("edge_passd.cli.bench:bench", "Measure speed, and accuracy with it."),
+    "report": CommandRow("edge_passd.cli.report:report", "Compare what bench measured, on a page."),
     "run": CommandRow("edge_passd.cli.run:run", "Detect in photos, videos, streams and cameras."),
     "inspect": CommandRow("edge_passd.cli.inspect:inspect", "Show what is in a compiled bundle."),
+    "doctor": CommandRow("edge_passd.cli.doctor:doctor", "Say what this machine can do."),
 }
 
 # What a workstation's commands need and a board does not have; the extra that brings it.
@@ -44,6 +46,8 @@ LIBRARIES = {
     "onnxscript": "quant",
     "litert_torch": "tflite-export",
     "tvm": "targets",
+    "matplotlib": "report",
+    "jinja2": "report",
 }
 
 
@@ -74,20 +78,23 @@ def edge_passd() -> None:
     """A small object detector on an edge board: train, export, run, measure."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0, 1 for a defect, 2 for bad input, 130 for Ctrl-C."""
+def main(arguments: Sequence[str] | None = None, command: click.Command | None = None) -> None:
+    """Run the command line and exit: 0, 1 for a defect, 2 for bad input, 130 for Ctrl-C.
+
+    command: in place of `edge-passd` itself.
+    """
     # OpenCV, its FFmpeg and its Qt report on stderr what becomes our own one line.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
     # A service manager's stop is a Ctrl-C too: outputs are completed before the end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(_status(arguments))
+    sys.exit(_status(arguments, command or edge_passd))
 
 
-def _status(arguments: Sequence[str] | None) -> int:
+def _status(arguments: Sequence[str] | None, command: click.Command) -> int:
     try:
-        return edge_passd.main(arguments, prog_name="edge-passd", standalone_mode=False) or 0
+        return command.main(arguments, prog_name=command.name, standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         return error.exit_code
