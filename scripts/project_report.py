@@ -9,7 +9,8 @@ Makes what is missing, then measures each artefact in a process of its own, in t
 reference, the compiled int8 bundle, so that every row has a ratio of times with its interval; the
 reference against itself shows what of such a ratio is noise. Accuracy is from the same file, on the
 whole validation split. What cannot be measured becomes a row that says why. Rows that are there
-already, of the same file and settings, are kept. Keep the machine quiet meanwhile.
+already, of the same file and settings, are kept, unless their latency drifted. Keep the machine
+quiet meanwhile.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from edge_passd.bench.accuracy import data_sha256
 from edge_passd.bench.row import FAILED, OK, failed_row, read_row, write_row
 from edge_passd.detector import default_model
 from edge_passd.errors import BadInput
+from edge_passd.report.doubts import DRIFTED
 from peers.artefacts import Artefact, Sources, make_ours, peers
 from project_row import protocol, read_data
 from quant.data.reader import spread_photos
@@ -172,6 +174,8 @@ def known_row(artefact: Artefact, settings: Settings, path: Path) -> dict[str, A
     except BadInput:
         return None
     if row["status"] != OK or row["accuracy"] is None or row["against"] is None:
+        return None
+    if abs(row["drift"]) > DRIFTED and not settings.quick:
         return None
     found = [row[key] for key in ("model_sha256", "engine", "threads", "protocol")]
     found += [row["accuracy"]["data_sha256"], row["against"].get("model_sha256")]
