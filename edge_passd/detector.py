@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -17,7 +18,7 @@ from edge_passd.errors import BadInput
 from edge_passd.model_info import ModelInfo
 from edge_passd.photo import as_bgr, read_photo
 from edge_passd.postprocess import nms, select, soft_nms
-from edge_passd.preprocess import Placement, to_input, to_photo
+from edge_passd.preprocess import Placement, Preprocessor, to_input, to_photo
 
 
 class Detector:
@@ -52,6 +53,7 @@ class Detector:
         self._engine, self._path, self._soft_nms = engine, path, soft_nms
         self._where = str(path) if path else f"the {engine.name} engine's model"
         self.info = ModelInfo.from_json(engine.metadata, self._where)
+        self._own = _ThreadsOwn(self.info.input_size, self.info.resize)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -77,11 +79,14 @@ class Detector:
         for a photo that cannot be read or a broken model, ValueError for an unfit array.
         """
         pixels = image if isinstance(image, np.ndarray) else read_photo(Path(image))
-        tensor, placement = self.preprocess(pixels)
+        tensor, placement = self._own.preprocessor(as_bgr(pixels))
         return self.postprocess(*self.infer(tensor), placement)
 
     def preprocess(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
-        """An image array to the (1, 3, S, S) float32 model input and its placement in it."""
+        """An image array to the (1, 3, S, S) float32 model input and its placement in it.
+
+        The tensor is the caller's to keep; `detect` uses one of its own again and again.
+        """
         return to_input(as_bgr(image), self.info.input_size, self.info.resize)
 
     def infer(self, tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,8 +110,8 @@ class Detector:
     ) -> Detections:
         """Outputs of `infer` to detections in photo pixels."""
         info = self.info
-        inside = geometry.clip(boxes, info.input_size, info.input_size)
-        inside, best, labels = select(inside, scores, info.score_threshold, info.max_detections)
+        chosen, best, labels = select(boxes, scores, info.score_threshold, info.max_detections)
+        inside = geometry.clip(chosen, info.input_size, info.input_size)
         if self._soft_nms:
             kept, best = soft_nms(inside, best, labels, info.score_threshold)
         else:
@@ -118,6 +123,13 @@ class Detector:
         return Detections(
             photo_boxes[on_photo], best[on_photo], labels[kept][on_photo], self.classes
         )
+
+
+class _ThreadsOwn(threading.local):
+    """What each thread that calls `detect` has for itself; made when it first does."""
+
+    def __init__(self, size: int, resize: str) -> None:
+        self.preprocessor = Preprocessor(size, resize)
 
 
 def default_model() -> Path:

@@ -24,18 +24,22 @@ def read_photo(path: Path, upright: bool = True) -> np.ndarray:
     Raises BadInput for a file that is missing, empty, cut short, damaged or no picture.
     """
     require_file(path, "a photo")
-    data = path.read_bytes()
+    return decode_photo(path.read_bytes(), str(path), upright)
+
+
+def decode_photo(data: bytes, name: str, upright: bool = True) -> np.ndarray:
+    """As `read_photo`, from the bytes of a photo file. name: for the error."""
     # Looked at before decoding: OpenCV fills the missing part of a JPEG with grey, silently, and
     # its PNG library writes lines of its own on stderr.
     if _jpeg_is_cut_short(data) or _png_is_damaged(data):
-        raise BadInput(f"{path}: the photo is cut short or damaged; copy it again")
+        raise BadInput(f"{name}: the photo is cut short or damaged; copy it again")
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # the one error it raises here: more pixels than it agrees to decode
-        raise BadInput(f"{path}: the photo is too large to decode; scale it down") from None
+        raise BadInput(f"{name}: the photo is too large to decode; scale it down") from None
     if image is None:
-        raise BadInput(f"{path}: not a picture that can be read; give one of {', '.join(SUFFIXES)}")
+        raise BadInput(f"{name}: not a picture that can be read; give one of {', '.join(SUFFIXES)}")
     return image
 
 

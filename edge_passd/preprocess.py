@@ -49,16 +49,43 @@ def place(width: int, height: int, size: int, resize: str) -> Placement:
     raise ValueError(f"resize must be 'stretch' or 'letterbox', not {resize!r}")
 
 
+class Preprocessor:
+    """As `to_input`, again and again without allocating: each call writes over the last one's
+    tensor. For one thread at a time.
+
+    size, resize: as in `place`.
+    """
+
+    def __init__(self, size: int, resize: str) -> None:
+        self._size, self._resize = size, resize
+        self._square = np.empty((size, size, 3), np.uint8)
+        self._planes = [np.empty((size, size), np.uint8) for _ in range(3)]
+        self._tensor = np.empty((1, 3, size, size), np.float32)
+        self._at: Placement | None = None
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
+        """(H, W, 3) uint8 BGR to (1, 3, size, size) float32 RGB 0..255, and its placement.
+
+        The tensor is lent: the next call writes over it.
+        """
+        at = place(image.shape[1], image.shape[0], self._size, self._resize)
+        if at != self._at:  # another margin
+            self._square[...] = LETTERBOX_GREY
+            self._at = at
+        inner = self._square[at.top : at.top + at.inner_height, at.left : at.left + at.inner_width]
+        cv2.resize(
+            image, (at.inner_width, at.inner_height), dst=inner, interpolation=cv2.INTER_LINEAR
+        )
+        # Planes first, numbers after: OpenCV and numpy have vector code for each of the two steps,
+        # and neither for both at once.
+        for channel, plane in zip((2, 1, 0), cv2.split(self._square, self._planes), strict=True):
+            self._tensor[0, channel] = plane
+        return self._tensor, at
+
+
 def to_input(image: np.ndarray, size: int, resize: str) -> tuple[np.ndarray, Placement]:
     """(H, W, 3) uint8 BGR to (1, 3, size, size) float32 RGB 0..255, and its placement."""
-    at = place(image.shape[1], image.shape[0], size, resize)
-    square = cv2.resize(image, (at.inner_width, at.inner_height), interpolation=cv2.INTER_LINEAR)
-    if resize == "letterbox":
-        right, bottom = size - at.left - at.inner_width, size - at.top - at.inner_height
-        square = cv2.copyMakeBorder(
-            square, at.top, bottom, at.left, right, cv2.BORDER_CONSTANT, value=(LETTERBOX_GREY,) * 3
-        )
-    return cv2.dnn.blobFromImage(square, swapRB=True), at
+    return Preprocessor(size, resize)(image)
 
 
 def to_photo(boxes: np.ndarray, at: Placement) -> np.ndarray:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -137,6 +140,40 @@ def test_the_stages_are_the_whole(detector: Detector, cat: np.ndarray) -> None:
     tensor, placement = detector.preprocess(cat)
     by_stage = detector.postprocess(*detector.infer(tensor), placement)
     assert by_stage.to_dict() == detector.detect(cat).to_dict()
+
+
+def test_a_tensor_is_the_callers_to_keep(detector: Detector, photos: dict) -> None:
+    tensor, _ = detector.preprocess(photos["cat.jpg"])
+    kept = tensor.copy()
+    for photo in photos.values():
+        detector.preprocess(photo)
+        detector.detect(photo)
+    np.testing.assert_array_equal(tensor, kept)
+
+
+def test_threads_detect_side_by_side_each_in_its_own_photo(photos: dict) -> None:
+    meet = threading.Barrier(len(photos), timeout=30)
+
+    class Slow(FakeEngine):
+        def run(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            meet.wait()  # all are prepared before any is looked at
+            seen[threading.get_ident()].append(image.copy())
+            return super().run(image)
+
+    seen: dict[int, list[np.ndarray]] = defaultdict(list)
+    detector = Detector.from_engine(Slow(np.zeros((1, 4)), np.zeros((1, 3))))
+
+    def work(photo: np.ndarray) -> int:
+        for _ in range(3):
+            detector.detect(photo)
+        return threading.get_ident()
+
+    with ThreadPoolExecutor(len(photos)) as pool:
+        threads = list(pool.map(work, photos.values()))
+    for photo, thread in zip(photos.values(), threads, strict=True):
+        assert len(seen[thread]) == 3
+        for image in seen[thread]:
+            np.testing.assert_array_equal(image, detector.preprocess(photo)[0])
 
 
 def test_the_model_of_the_package_is_there_or_its_absence_is_explained() -> None:

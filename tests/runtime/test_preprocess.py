@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_passd.preprocess import LETTERBOX_GREY, place, to_input, to_photo
+from edge_passd.preprocess import LETTERBOX_GREY, Preprocessor, place, to_input, to_photo
 
 SIDES = st.integers(1, 5000)
 RESIZES = st.sampled_from(["stretch", "letterbox"])
@@ -37,6 +38,43 @@ def test_letterbox_centres_the_photo_in_grey(shape: tuple[int, int]) -> None:
     assert max(at.inner_width, at.inner_height) == 64
     assert abs(at.left - (64 - at.inner_width - at.left)) <= 1
     assert abs(at.top - (64 - at.inner_height - at.top)) <= 1
+
+
+def by_opencv(image: np.ndarray, size: int, resize: str) -> np.ndarray:
+    """The same steps, one after another, each into an array of its own."""
+    at = place(image.shape[1], image.shape[0], size, resize)
+    inner = cv2.resize(image, (at.inner_width, at.inner_height), interpolation=cv2.INTER_LINEAR)
+    square = np.full((size, size, 3), LETTERBOX_GREY, np.uint8)
+    square[at.top : at.top + at.inner_height, at.left : at.left + at.inner_width] = inner
+    return cv2.dnn.blobFromImage(square, swapRB=True)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 200), st.integers(1, 200)), min_size=1, max_size=4),
+    st.integers(1, 130),
+    RESIZES,
+    st.integers(0, 2**32 - 1),
+)
+def test_photo_after_photo_in_the_same_memory(
+    shapes: list[tuple[int, int]], size: int, resize: str, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    prepare = Preprocessor(size, resize)
+    tensors = []
+    for height, width in shapes:
+        image = random.integers(0, 256, (height, width, 3), np.uint8)
+        tensor, at = prepare(image)
+        np.testing.assert_array_equal(tensor, by_opencv(image, size, resize), strict=True)
+        np.testing.assert_array_equal(tensor, to_input(image, size, resize)[0], strict=True)
+        assert at == place(width, height, size, resize)
+        tensors.append(tensor)
+    assert all(tensor is tensors[0] for tensor in tensors)
+
+
+def test_a_part_of_a_photo_is_a_photo(cat: np.ndarray) -> None:
+    part = cat[20:200:2, 300:10:-1]
+    expected = by_opencv(np.ascontiguousarray(part), 64, "letterbox")
+    np.testing.assert_array_equal(to_input(part, 64, "letterbox")[0], expected)
 
 
 @given(SIDES, SIDES, st.sampled_from([64, 320, 768]), RESIZES)
