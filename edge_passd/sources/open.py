@@ -5,36 +5,48 @@ from __future__ import annotations
 import glob
 import logging
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import cv2
 
 from edge_passd.errors import BadInput
 from edge_passd.files import require_file
 from edge_passd.photo import SUFFIXES
-from edge_passd.sources.live import TIMEOUT_S, Live
+from edge_passd.sources.camera import DEVICE, open_camera
+from edge_passd.sources.csi import SCHEME, open_csi
+from edge_passd.sources.options import CameraOptions
 from edge_passd.sources.photos import Photo, Photos
-from edge_passd.sources.source import Capture, Source, frame_count
+from edge_passd.sources.source import Source
+from edge_passd.sources.stdin import STDIN, open_stdin
+from edge_passd.sources.stream import open_stream
 from edge_passd.sources.video import Video
+
+__all__ = ["open_camera", "open_source", "open_video"]
 
 _log = logging.getLogger(__name__)
 
-_DEVICE = "/dev/video"
 
+def open_source(
+    source: str,
+    report: Callable[[str], object] = _log.warning,
+    camera_options: CameraOptions | None = None,
+) -> Source:
+    """A photo, a folder of photos, a pattern of photos, a video file, a URL, a camera's device,
+    `csi://0` for a camera on the board's connector, or "-" for pictures on standard input.
 
-def open_source(source: str, report: Callable[[str], object] = _log.warning) -> Source:
-    """A photo, a folder of photos, a pattern of photos, a video file, a URL or a camera's device.
-
-    report: takes one line for each photo of many that cannot be read.
+    report: takes one line for each photo of many that cannot be read, and for each time that a live
+    source is lost or back. camera_options: for live sources and pictures on standard input.
     Raises BadInput for anything that is missing, empty or cannot be opened.
     """
+    if source == STDIN:
+        return open_stdin(camera_options, report)
+    if source.startswith(SCHEME):
+        return open_csi(source, camera_options, report)
     if "://" in source:
-        return open_stream(source)
-    if source.startswith(_DEVICE) and source.removeprefix(_DEVICE).isdigit():
-        return open_camera(int(source.removeprefix(_DEVICE)))
+        return open_stream(source, camera_options, report)
+    if source.startswith(DEVICE) and source.removeprefix(DEVICE).isdigit():
+        return open_camera(int(source.removeprefix(DEVICE)), camera_options, report)
     path = Path(source)
     if path.is_dir():
         return _photos(source, sorted(path.iterdir()), path, report)
@@ -58,49 +70,8 @@ def open_video(path: Path) -> Video:
     return Video(capture, str(path), path)
 
 
-def open_stream(url: str, capture: Capture | None = None) -> Source:
-    """A network stream: a recording is read frame by frame, a live one for its newest frame.
-
-    capture: for tests, in place of OpenCV's. Raises BadInput if nothing answers.
-    """
-    name = _without_credentials(url)
-    patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(TIMEOUT_S * 1000)]
-    capture = capture or cv2.VideoCapture(url, cv2.CAP_ANY, patience)
-    if not capture.isOpened():
-        raise BadInput(f"cannot open the stream {name}; is the address right and the sender on?")
-    return Video(capture, name) if frame_count(capture) else Live(capture, name)
-
-
-def open_camera(
-    index: int, capture: Capture | None = None, devices: tuple[str, ...] | None = None
-) -> Live:
-    """Camera `index`; BadInput if there is none or it cannot be opened.
-
-    capture, devices: for tests, in place of OpenCV's and those of this machine.
-    """
-    device = f"{_DEVICE}{index}"
-    if sys.platform == "linux" or devices is not None:
-        devices = tuple(sorted(glob.glob(f"{_DEVICE}*"))) if devices is None else devices
-        if device not in devices:
-            there = f"there are {', '.join(devices)}" if devices else f"there is no {_DEVICE}*"
-            raise BadInput(f"no camera {index}: {there}; is it plugged in?")
-    capture = capture or cv2.VideoCapture(index)
-    if not capture.isOpened():
-        raise BadInput(
-            f"cannot open camera {index}; does another program use it, "
-            f"or may this user not read {device}?"
-        )
-    return Live(capture, f"camera:{index}")
-
-
 def _photos(name: str, paths: list[Path], root: Path, report: Callable[[str], object]) -> Photos:
     photos = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not photos:
         raise BadInput(f"{name}: no photos there ({', '.join(SUFFIXES)})")
     return Photos(name, photos, root.absolute(), report)
-
-
-def _without_credentials(url: str) -> str:
-    """A stream's password belongs neither on the screen nor in a result."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -18,15 +18,33 @@ FALLBACK_FPS = 25.0
 class Frame:
     """One picture.
 
-    image: (H, W, 3) uint8 BGR. source: path, URL without credentials, or "camera:N".
+    image: (H, W, 3) uint8 BGR. source: path, URL without credentials, "camera:N" or "stdin".
     index: counts from 0, of a camera or stream also the frames that were skipped.
     time_s: seconds since the first frame; 0 for a photo.
+    captured_s: when it arrived, on the clock of `time.monotonic`; None for what comes from a file.
     """
 
     image: np.ndarray
     source: str
     index: int
     time_s: float
+    captured_s: float | None = None
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """How a source fares at a moment.
+
+    connected: frames come, or would if one asked. reconnects: how often it was lost and is back.
+    frames: that arrived. dropped: of these, the ones nobody took because a newer one came, and
+    those that could not be decoded. problem: one line without credentials, empty when all is well.
+    """
+
+    connected: bool = True
+    reconnects: int = 0
+    frames: int = 0
+    dropped: int = 0
+    problem: str = ""
 
 
 class Source(ABC):
@@ -50,6 +68,13 @@ class Source(ABC):
     def verdict(self) -> str | None:
         """After the last frame: one line on what was wrong with the source as a whole, or None."""
         return None
+
+    def state(self) -> SourceState:
+        """How it fares now; may be called from any thread, also after `close`."""
+        return SourceState()
+
+    def interrupt(self) -> None:  # noqa: B027 - files never make one wait
+        """From any thread: let an iteration end soon that waits for a frame."""
 
     def close(self) -> None:  # noqa: B027 - photos hold nothing open
         """Let go of the device or file."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -9,8 +11,12 @@ from media import film
 
 from edge_passd.errors import BadInput
 from edge_passd.sources.live import Live
-from edge_passd.sources.open import open_camera, open_source, open_stream
+from edge_passd.sources.open import open_source
+from edge_passd.sources.options import CameraOptions
+from edge_passd.sources.source import SourceState
+from edge_passd.sources.stream import open_stream, without_credentials
 from edge_passd.sources.video import Video
+from tests.programs import require_program
 
 
 class FakeCapture:
@@ -123,6 +129,27 @@ def test_how_many_frames_may_be_missing(promised: float, decoded: int, is_comple
     assert (video.verdict() is None) == is_complete
 
 
+def test_a_video_that_changes_its_size_goes_on_in_its_first(tmp_path: Path) -> None:
+    ffmpeg = require_program("ffmpeg")
+    path = tmp_path / "film.ts"
+    for side in (64, 128):
+        part = tmp_path / "part.ts"
+        picture = f"color=red:size={side}x{side}:rate=10:duration=1"
+        command = [ffmpeg, "-y", "-v", "error", "-f", "lavfi", "-i", picture, "-c:v", "mpeg2video"]
+        subprocess.run([*command, part], timeout=60, check=True)
+        path.write_bytes((path.read_bytes() if path.exists() else b"") + part.read_bytes())
+    with open_source(str(path)) as source:
+        frames = list(source)
+    assert len(frames) > 15
+    assert {frame.image.shape for frame in frames} == {(64, 64, 3)}
+
+
+def test_files_are_always_connected(album: Path) -> None:
+    with open_source(str(album)) as source:
+        assert source.state() == SourceState()
+        assert [frame.captured_s for frame in source] == [None] * 3
+
+
 def test_leaving_a_video_early_is_no_fault(tmp_path: Path) -> None:
     with open_source(str(film(tmp_path / "film.mp4"))) as source:
         next(iter(source))
@@ -172,23 +199,61 @@ def test_a_number_is_perhaps_a_camera() -> None:
         open_source("0")
 
 
-def test_a_missing_camera_lists_those_there() -> None:
-    with pytest.raises(BadInput, match=r"no camera 3: there are /dev/video0, /dev/video2"):
-        open_camera(3, FakeCapture(), ("/dev/video0", "/dev/video2"))
-    with pytest.raises(BadInput, match=r"no camera 0: there is no /dev/video\*"):
-        open_camera(0, FakeCapture(), ())
-    with pytest.raises(BadInput, match="cannot open camera 0"):
-        open_camera(0, FakeCapture(opens=False), ("/dev/video0",))
-
-
 def test_a_url_is_a_recording_or_live_and_keeps_its_password_to_itself() -> None:
     url = "rtsp://me:secret@10.0.0.7:554/cam?x=1"
-    recording = open_stream(url, FakeCapture(frames=3, promised=3))
+    recording = open_stream(url, capture_of=lambda *_: FakeCapture(frames=3, promised=3))
     assert isinstance(recording, Video)
     assert [frame.source for frame in recording] == ["rtsp://10.0.0.7:554/cam?x=1"] * 3
-    with open_stream(url, FakeCapture()) as live:
+    with open_stream(url, capture_of=lambda *_: FakeCapture()) as live:
         assert isinstance(live, Live)
         assert "secret" not in live.name
     with pytest.raises(BadInput, match="cannot open the stream rtsp://10") as error:
-        open_stream(url, FakeCapture(opens=False))
+        open_stream(url, capture_of=lambda *_: FakeCapture(opens=False))
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://cam/live", "rtsp://cam/live"),
+        ("rtsp://me:a:b@c@cam:554/live", "rtsp://cam:554/live"),
+        ("http://cam/v?USER=me&pwd=p@s/s&ch=1", "http://cam/v?USER=***&pwd=***&ch=1"),
+        ("rtsp://me:p#a/b?c@cam:554/live", "rtsp://cam:554/live"),
+        ("http://cam:80/a?b#c", "http://cam:80/a?b#c"),
+        ("http://[fe80::1]:80/a", "http://[fe80::1]:80/a"),
+        ("http://cam/v?loginuse=me&loginpas=x&n=1", "http://cam/v?loginuse=***&loginpas=***&n=1"),
+        ("rtsp://cam/user=me&password=x_y&channel=1", "rtsp://cam/user=***&password=***&channel=1"),
+        ("http://cam/v?access_token=abc&monkey=1", "http://cam/v?access_token=***&monkey=1"),
+    ],
+)
+def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("set_by_user", "udp", "seen"),
+    [
+        (None, False, None),
+        (None, True, "rtsp_transport;udp"),
+        ("rtsp_transport;udp", False, None),  # left by a stream before this one
+        ("rtsp_transport;http", False, "rtsp_transport;http"),
+        ("rtsp_transport;http", True, "rtsp_transport;http"),
+    ],
+)
+def test_how_rtsp_is_carried(
+    monkeypatch: pytest.MonkeyPatch, set_by_user: str | None, udp: bool, seen: str | None
+) -> None:
+    variable = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+    monkeypatch.setenv(variable, "")
+    if set_by_user is None:
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, set_by_user)
+    given = []
+
+    def capture_of(*_: object) -> FakeCapture:
+        given.append(os.environ.get(variable))
+        return FakeCapture()
+
+    open_stream("rtsp://cam/live", CameraOptions(udp=udp), capture_of=capture_of).close()
+    assert given[0] == seen
