@@ -18,6 +18,7 @@ class Detections:
 
     boxes: (K, 4) float32, x1 y1 x2 y2 in photo pixels, inside the photo; K may be 0.
     scores: (K,) float32, 0-1. labels: (K,) int64, index into `classes`.
+    ids: (K,) int64 of what they were tracked as, or None when they were not.
     Raises ValueError when the shapes disagree.
     """
 
@@ -25,12 +26,15 @@ class Detections:
     scores: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
+    ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         shapes = self.boxes.shape, self.scores.shape, self.labels.shape
         count = len(self.scores)
         if shapes != ((count, 4), (count,), (count,)):
             raise ValueError(f"boxes, scores and labels disagree: {shapes}")
+        if self.ids is not None and self.ids.shape != (count,):
+            raise ValueError(f"{count} detections with ids of shape {self.ids.shape}")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -49,15 +53,23 @@ class Detections:
         if classes is not None:
             wanted &= np.isin(self.labels, class_labels(classes, self.classes))
         return Detections(
-            self.boxes[wanted], self.scores[wanted], self.labels[wanted], self.classes
+            self.boxes[wanted],
+            self.scores[wanted],
+            self.labels[wanted],
+            self.classes,
+            None if self.ids is None else self.ids[wanted],
         )
 
     def to_dict(self) -> list[dict[str, Any]]:
-        """[{"label", "score", "box": [x1, y1, x2, y2]}], plain numbers, pixels to one decimal."""
+        """[{"label", "score", "box": [x1, y1, x2, y2]}], plain numbers, pixels to one decimal.
+
+        "id" as well, when they were tracked.
+        """
+        ids = [{}] * len(self) if self.ids is None else [{"id": i} for i in self.ids.tolist()]
         return [
-            {"label": name, "score": round(score, 4), "box": [round(x, 1) for x in box]}
-            for name, score, box in zip(
-                self.names, self.scores.tolist(), self.boxes.tolist(), strict=True
+            {"label": name, "score": round(score, 4), "box": [round(x, 1) for x in box], **of_track}
+            for name, score, box, of_track in zip(
+                self.names, self.scores.tolist(), self.boxes.tolist(), ids, strict=True
             )
         ]
 
@@ -76,8 +88,15 @@ class Detections:
         ]
 
     def draw(self, image: np.ndarray) -> np.ndarray:
-        """A new (H, W, 3) uint8 BGR picture: `image` (see `photo.as_bgr`) with the boxes on it."""
-        texts = [f"{name} {score:.2f}" for name, score in zip(self.names, self.scores, strict=True)]
+        """A new (H, W, 3) uint8 BGR picture: `image` (see `photo.as_bgr`) with the boxes on it.
+
+        A box says "dog 0.93", or "dog #7" when it was tracked.
+        """
+        if self.ids is None:
+            ends = [f"{score:.2f}" for score in self.scores]
+        else:
+            ends = [f"#{i}" for i in self.ids.tolist()]
+        texts = [f"{name} {end}" for name, end in zip(self.names, ends, strict=True)]
         return draw_boxes(image, self.boxes, texts, [class_colour(i) for i in self.labels.tolist()])
 
 

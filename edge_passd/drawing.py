@@ -1,4 +1,4 @@
-"""Boxes and labels drawn onto a picture."""
+"""Boxes, lines and zones with their labels, drawn onto a picture."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ _GOLDEN_RATIO = 0.618034
 # to a size that can still be read.
 _UNIT_SIDE = 1000
 _FONT_RANGE = (0.45, 2.5)
+# Of lines and zones: white on every picture, told from boxes at a glance.
+_REGION_COLOUR: Colour = (255, 255, 255)
+_REGION_EDGE: Colour = (40, 40, 40)
+_ZONE_TINT = 0.15
 
 
 def class_colour(label: int) -> Colour:
@@ -38,8 +42,7 @@ def draw_boxes(
     """
     picture = as_bgr(image).copy()
     height, width = picture.shape[:2]
-    scale = float(np.clip((height * width) ** 0.5 / _UNIT_SIDE, *_FONT_RANGE))
-    line = max(2, round(3 * scale))
+    scale, line = _weights(picture)
     items = [
         (*_corners(box, width, height), text, colour)
         for box, text, colour in zip(boxes, texts, colours, strict=True)
@@ -49,6 +52,58 @@ def draw_boxes(
     for start, _, text, colour in items:
         _label(picture, text, start, colour, scale, line)
     return picture
+
+
+def draw_line(image: np.ndarray, points: np.ndarray, text: str) -> np.ndarray:
+    """A new (H, W, 3) uint8 BGR picture: `image` with a line and its label.
+
+    An arrow across its middle points to the right of the way from its first point to the second.
+    image: as `photo.as_bgr` takes it. points: (2, 2) x y in its pixels, different.
+    """
+    picture = as_bgr(image).copy()
+    scale, line = _weights(picture)
+    first, second = points
+    middle = (first + second) / 2
+    dx, dy = (second - first) / np.hypot(*(second - first))
+    tip = middle + 30 * scale * np.array([-dy, dx])
+    for colour, weight in ((_REGION_EDGE, line + 2), (_REGION_COLOUR, line)):
+        cv2.line(picture, _pixel(first), _pixel(second), colour, weight, cv2.LINE_AA)
+        cv2.arrowedLine(
+            picture, _pixel(middle), _pixel(tip), colour, weight, cv2.LINE_AA, tipLength=0.4
+        )
+    start = first if tuple(first) < tuple(second) else second  # the left end, where text begins
+    _label(picture, text, _pixel(start), _REGION_COLOUR, scale, line)
+    return picture
+
+
+def draw_zone(image: np.ndarray, points: np.ndarray, text: str) -> np.ndarray:
+    """A new (H, W, 3) uint8 BGR picture: `image` with a tinted polygon and its label.
+
+    image: as `photo.as_bgr` takes it. points: (P, 2) x y in its pixels.
+    """
+    picture = as_bgr(image).copy()
+    scale, line = _weights(picture)
+    outline = np.rint(points).astype(np.int32)
+    tinted = cv2.fillPoly(picture.copy(), [outline], _REGION_COLOUR)
+    picture = cv2.addWeighted(tinted, _ZONE_TINT, picture, 1 - _ZONE_TINT, 0)
+    thin = max(1, line // 2)
+    for colour, weight in ((_REGION_EDGE, thin + 2), (_REGION_COLOUR, thin)):
+        cv2.polylines(picture, [outline], True, colour, weight, cv2.LINE_AA)
+    left, top = outline[np.lexsort(outline.T)[0]].tolist()
+    _label(picture, text, (left, top), _REGION_COLOUR, scale, line)
+    return picture
+
+
+def _weights(picture: np.ndarray) -> tuple[float, int]:
+    """Font scale and width of lines, pixels, that suit the size of a picture."""
+    height, width = picture.shape[:2]
+    scale = float(np.clip((height * width) ** 0.5 / _UNIT_SIDE, *_FONT_RANGE))
+    return scale, max(2, round(3 * scale))
+
+
+def _pixel(point: np.ndarray) -> tuple[int, int]:
+    x, y = np.rint(point).astype(int).tolist()
+    return x, y
 
 
 def _corners(box: np.ndarray, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
