@@ -2,56 +2,77 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import os
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_passd.detections import class_labels
 from edge_passd.detector import Detector
 from edge_passd.engines.table import AUTO
-from edge_passd.errors import BadInput
+from edge_passd.files import require_file
+from edge_passd.perception import Perception
+from edge_passd.pipeline.pump import Limits, Tally, pump
+from edge_passd.pipeline.watchdog import Watchdog
 from edge_passd.sinks.json_lines import STDOUT
-from edge_passd.sinks.open import open_sinks
-from edge_passd.sinks.sink import Result, Write
+from edge_passd.sinks.open import SinkOptions, open_sinks, open_window
+from edge_passd.sinks.sink import Sink
 from edge_passd.sources.open import open_camera, open_source
+from edge_passd.sources.options import CameraOptions
 from edge_passd.sources.photos import Photo
 from edge_passd.sources.source import Source
 from edge_passd.terminal import Terminal, complain
+
+TOKEN = "EDGE_PASSD_TOKEN"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """What the user asked for.
 
-    source: photo, folder, pattern, video or URL; or else camera: its number.
+    source: photo, folder, pattern, video, URL or "-"; or else camera: its number.
     model: None is the model that ships with the package. classes: names to keep, empty for all.
-    conf: least score to keep. json: a file, or "-" for standard output.
+    conf: least score to keep. track: give what is seen an id; lines, zones: NAME:x,y,... where it
+    is counted. show: a window. serve: the port of a page, host: its address, token_file: what
+    viewers must know stands in it, or in the environment variable EDGE_PASSD_TOKEN.
+    limits: max_frames, duration (s) and max_fps, see `pump.Limits`. sinks: the other outputs.
     """
 
     source: str = ""
     camera: int | None = None
+    camera_options: CameraOptions = field(default_factory=CameraOptions)
     model: Path | None = None
     engine: str = AUTO
     threads: int | None = None
     soft_nms: bool = False
     conf: float = 0.4
     classes: tuple[str, ...] = ()
+    track: bool = False
+    lines: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
     save: Path | None = None
     json: str | None = None
+    json_rotate: int | None = None
+    json_keep: int | None = None
+    mqtt: str | None = None
+    webhook: str | None = None
     show: bool = False
+    serve: int | None = None
+    host: str = LOOPBACK
+    token_file: Path | None = None
     max_frames: int | None = None
+    duration: float | None = None
+    max_fps: float | None = None
 
+    @property
+    def sinks(self) -> SinkOptions:
+        return SinkOptions(
+            self.save, self.json, self.json_rotate, self.json_keep, self.mqtt, self.webhook
+        )
 
-@dataclass(frozen=True)
-class Tally:
-    """What a run did. seconds: from the wait for the first frame to the last result written."""
-
-    frames: int
-    detections: int
-    seconds: float
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_frames, self.duration, self.max_fps)
 
 
 def run(options: RunOptions) -> Tally:
@@ -64,13 +85,27 @@ def run(options: RunOptions) -> Tally:
     terminal = Terminal(quiet_stdout=options.json == STDOUT)
     with ExitStack() as stack:
         source = stack.enter_context(_open(options))
-        sinks = open_sinks(source, options.save, options.json, options.show)
+        sinks = open_sinks(source, options.sinks, complain)
+        windows = [open_window(source)] if options.show else []
         detector = Detector(options.model, options.engine, options.threads, options.soft_nms)
-        class_labels(options.classes, detector.classes)
-        writes = [stack.enter_context(sink) for sink in sinks]
+        process = Perception(
+            detector, options.conf, options.classes, options.track, options.lines, options.zones
+        )
+        if options.serve is not None:
+            page, address = _page(options, options.serve, source, detector)
+            sinks.append(page)
+        outputs = [stack.enter_context(sink) for sink in sinks]
+        if options.serve is not None:
+            terminal.say(f"live at {address}")
+        shows = [stack.enter_context(window) for window in windows]
         if isinstance(source, Photo) and options.json != STDOUT:
-            writes.insert(0, terminal.detections)
-        tally, broken_off = _pump(source, detector, writes, options, terminal)
+            outputs.insert(0, terminal.detections)
+        watchdog = stack.enter_context(Watchdog(complain))
+        expected = [limit for limit in (source.length, options.max_frames) if limit is not None]
+        with terminal.progress(source.name, min(expected, default=None)) as advance:
+            tally, broken_off = pump(
+                source, process, outputs, shows, options.limits, watchdog, advance
+            )
         if broken_off and not tally.frames:
             raise broken_off  # from within the sinks, so that no empty output appears
     terminal.say(_summary(tally, detector, options))
@@ -81,46 +116,41 @@ def run(options: RunOptions) -> Tally:
 
 def _open(options: RunOptions) -> Source:
     if options.camera is not None:
-        return open_camera(options.camera)
-    return open_source(options.source, complain)
+        return open_camera(options.camera, options.camera_options, complain)
+    return open_source(options.source, complain, options.camera_options)
 
 
-def _pump(
-    source: Source,
-    detector: Detector,
-    writes: Sequence[Write],
-    options: RunOptions,
-    terminal: Terminal,
-) -> tuple[Tally, KeyboardInterrupt | BadInput | None]:
-    """Run all frames through; what was done, and why it broke off if it did."""
-    frames = found = 0
-    seconds = 0.0
-    broken_off: KeyboardInterrupt | BadInput | None = None
-    limits = [limit for limit in (source.length, options.max_frames) if limit is not None]
-    start = time.perf_counter()
-    try:
-        with terminal.progress(source.name, min(limits, default=None)) as advance:
-            for frame in islice(source, options.max_frames):
-                detections = detector.detect(frame.image)
-                detections = detections.filter(options.conf, options.classes or None)
-                frames, found = frames + 1, found + len(detections)
-                result = Result(frame, detections)
-                goes_on = [write(result) for write in writes]
-                seconds = time.perf_counter() - start
-                advance()
-                if not all(goes_on):
-                    break
-        if verdict := source.verdict():
-            broken_off = BadInput(verdict)
-    except (KeyboardInterrupt, BadInput) as reason:
-        broken_off = reason
-    return Tally(frames, found, seconds), broken_off
+def _page(options: RunOptions, port: int, source: Source, detector: Detector) -> tuple[Sink, str]:
+    """The live view, and where to look; with a new token where one is needed and none is given."""
+    from edge_passd.serve import ServeOptions, is_loopback, live_view, new_token
+
+    given = _token(options)
+    token = given if given or is_loopback(options.host) else new_token()
+    about = {
+        "model": detector.info.name,
+        "engine": detector.engine,
+        "precision": detector.info.precision,
+        "classes": detector.classes,
+        "source": source.name,
+    }
+    serve = ServeOptions(port, options.host, token)
+    entry = "" if token == given else f"?token={token}"
+    return live_view(serve, about, source.state), serve.url + entry
+
+
+def _token(options: RunOptions) -> str | None:
+    if options.token_file is None:
+        return os.environ.get(TOKEN) or None
+    require_file(options.token_file, "a file that holds the token")
+    return options.token_file.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def _summary(tally: Tally, detector: Detector, options: RunOptions) -> str:
     parts = [_count(tally.frames, "frame"), _count(tally.detections, "detection")]
     if tally.frames > 1:  # the time of a single frame is mostly the first use of everything
         parts.append(f"{tally.frames / tally.seconds:.1f} fps on {detector.engine}")
+    if tally.latency_s is not None:
+        parts.append(f"{1000 * tally.latency_s:.0f} ms from capture to boxes")
     saved = [str(path) for path in (options.save, options.json) if path and path != STDOUT]
     return ", ".join(parts) + (f"; saved {' and '.join(saved)}" if saved else "")
 

@@ -1,15 +1,15 @@
-"""One JSON object for each frame, one line each."""
+"""One JSON object for each frame, one line each: into a new file, a pipe or standard output."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from edge_passd.files import naming, replacing
+from edge_passd.sinks.record import json_line
 from edge_passd.sinks.sink import Result, Write
 
 STDOUT = "-"
@@ -23,7 +23,10 @@ def json_lines(target: str) -> Iterator[Write]:
     """
     path = Path(target)
     if target == STDOUT:
-        yield _writer(sys.stdout, Path("standard output"))
+        sys.stdout.flush()
+        buffer = sys.stdout.buffer
+        # What stands in for standard output in a test has no raw file under it.
+        yield _writer(getattr(buffer, "raw", buffer), Path("standard output"))
     elif path.exists() and not path.is_file():
         with _lines(path, path) as write:
             yield write
@@ -36,7 +39,9 @@ def json_lines(target: str) -> Iterator[Write]:
 def _lines(opened: Path, path: Path) -> Iterator[Write]:
     """Write to `opened`; errors name `path`, which the user knows."""
     with naming(path):
-        file = opened.open("w", encoding="utf-8")
+        # Without a buffer: whoever closes one waits for the writer inside it, and in a pipe that
+        # nobody reads that would be forever.
+        file = opened.open("wb", buffering=0)
     try:
         yield _writer(file, path)
     finally:
@@ -44,18 +49,17 @@ def _lines(opened: Path, path: Path) -> Iterator[Write]:
             file.close()
 
 
-def _writer(file: TextIO, path: Path) -> Write:
+def _writer(file: BinaryIO, path: Path) -> Write:
     def write(result: Result) -> bool:
-        frame = result.frame
-        line = {
-            "source": frame.source,
-            "frame": frame.index,
-            "time_s": round(frame.time_s, 3),
-            "detections": result.detections.to_dict(),
-        }
         with naming(path):
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            file.flush()
+            write_whole(file, json_line(result) + b"\n")
         return True
 
     return write
+
+
+def write_whole(file: BinaryIO, data: bytes) -> None:
+    """Write all of it to a file without a buffer, which may take less at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]

@@ -195,20 +195,35 @@ def test_a_full_disk_under_stdout_is_one_line(place: Path) -> None:
     assert done.stderr == "edge-passd: standard output: No space left on device\n"
 
 
-@pytest.mark.parametrize("option", ["--save", "--json"])
-def test_a_file_that_may_not_grow_is_one_line_and_no_file(place: Path, option: str) -> None:
-    name = {"--save": "out.mp4", "--json": "out.jsonl"}[option]
+def run_in_little_space(place: Path, limit: int, *arguments: str) -> str:
+    """The line on standard error of a run whose files may have so many bytes."""
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+    def restrict() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    before = sorted(place.rglob("*"))
-    arguments = ("run", "model.onnx", "--source", "whole.mp4", option, name)
-    done = call(*arguments, cwd=place, preexec_fn=limit)
+    arguments = ("run", "model.onnx", "--source", "whole.mp4", *arguments)
+    done = call(*arguments, cwd=place, preexec_fn=restrict)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert name in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "limit"), [("--save", "out.mp4", 512), ("--json", "out.jsonl", 2048)]
+)
+def test_a_file_that_may_not_grow_is_one_line_and_no_file(
+    place: Path, option: str, name: str, limit: int
+) -> None:
+    before = sorted(place.rglob("*"))
+    assert name in run_in_little_space(place, limit, option, name)
     assert sorted(place.rglob("*")) == before
+
+
+def test_a_film_that_may_not_grow_plays_as_far_as_it_goes(place: Path) -> None:
+    line = run_in_little_space(place, 2048, "--save", "out.mp4")
+    assert "10 frames are kept in out.part.mp4" in line
+    assert cv2.VideoCapture(str(place / "out.part.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 10
+    assert not (place / "out.mp4").exists()
 
 
 def test_a_reader_that_leaves_is_no_traceback(place: Path) -> None:

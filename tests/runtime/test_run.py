@@ -143,7 +143,7 @@ def test_ctrl_c_completes_the_outputs(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     interrupted = Video(Camera(KeyboardInterrupt), "camera:0")
-    monkeypatch.setattr(run_module, "open_camera", lambda _: interrupted)
+    monkeypatch.setattr(run_module, "open_camera", lambda *_: interrupted)
     save, found = tmp_path / "boxes.mp4", tmp_path / "found.jsonl"
     with pytest.raises(KeyboardInterrupt):
         run(RunOptions(camera=0, model=model, save=save, json=str(found)))
@@ -155,7 +155,7 @@ def test_ctrl_c_completes_the_outputs(
 def test_an_unplugged_camera_keeps_what_was_seen(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def open_camera(_: int) -> Live:
+    def open_camera(*_: object) -> Live:
         return Live(Camera(None), "camera:0", timeout_s=0.2)
 
     monkeypatch.setattr(run_module, "open_camera", open_camera)

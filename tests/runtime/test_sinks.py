@@ -13,7 +13,7 @@ from edge_passd.detections import Detections
 from edge_passd.errors import BadInput
 from edge_passd.sinks import window as window_module
 from edge_passd.sinks.json_lines import json_lines
-from edge_passd.sinks.open import open_sinks
+from edge_passd.sinks.open import SinkOptions, open_sinks
 from edge_passd.sinks.pictures import picture_folder
 from edge_passd.sinks.sink import Result
 from edge_passd.sinks.video import video_file
@@ -50,6 +50,7 @@ def test_a_line_for_each_frame(tmp_path: Path) -> None:
         assert write(result(index=3, time_s=0.30000001))
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines[1] == {
+        "schema": 1,
         "source": "film.mp4",
         "frame": 3,
         "time_s": 0.3,
@@ -176,15 +177,15 @@ def test_a_target_must_fit_the_source_and_not_be_it(
         open_source(str(tmp_path / source)) as opened,
         pytest.raises(BadInput, match=complaint),
     ):
-        open_sinks(opened, tmp_path / save, None, False)
+        open_sinks(opened, SinkOptions(save=tmp_path / save), pytest.fail)
 
 
 def test_json_may_not_replace_its_source_either(album: Path) -> None:
     with open_source(str(album)) as source:
         with pytest.raises(BadInput, match="read from"):
-            open_sinks(source, None, str(album / "cat.jpg"), False)
+            open_sinks(source, SinkOptions(json=str(album / "cat.jpg")), pytest.fail)
         with pytest.raises(BadInput, match="is a folder"):
-            open_sinks(source, None, str(album), False)
+            open_sinks(source, SinkOptions(json=str(album)), pytest.fail)
 
 
 def test_without_a_display_show_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
