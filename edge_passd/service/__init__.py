@@ -1,0 +1,1 @@
+"""edge-passd as a service of systemd: the unit, and the installation of it."""
