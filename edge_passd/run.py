@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge_passd.detector import Detector
@@ -14,7 +14,7 @@ from edge_passd.perception import Perception
 from edge_passd.pipeline.pump import Limits, Tally, pump
 from edge_passd.pipeline.watchdog import Watchdog
 from edge_passd.sinks.json_lines import STDOUT
-from edge_passd.sinks.open import SinkOptions, open_sinks, open_window
+from edge_passd.sinks.open import SinkOptions, free_name, open_sinks, open_window
 from edge_passd.sinks.sink import Sink
 from edge_passd.sources.open import open_camera, open_source
 from edge_passd.sources.options import CameraOptions
@@ -85,6 +85,7 @@ def run(options: RunOptions) -> Tally:
     terminal = Terminal(quiet_stdout=options.json == STDOUT)
     with ExitStack() as stack:
         source = stack.enter_context(_open(options))
+        options = replace(options, save=free_name(source, options.save, complain))
         sinks = open_sinks(source, options.sinks, complain)
         windows = [open_window(source)] if options.show else []
         detector = Detector(options.model, options.engine, options.threads, options.soft_nms)

@@ -119,11 +119,11 @@ _POSITIVE = Finite(min=0, min_open=True)
 @_page("--serve", type=click.IntRange(1, 65535), metavar="PORT", help="Show a live page there.")
 @_page(
     "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
-    help="Its address; others than this machine's own need a token.",
+    help="Its address. Others than this machine's own take a token: yours, or a new one.",
 )  # fmt: skip
 @_page(
     "--token-file", type=click.Path(path_type=Path), metavar="FILE",
-    help="Holds what viewers must know; or set EDGE_PASSD_TOKEN.",
+    help="Holds the token that viewers must know; or set EDGE_PASSD_TOKEN.",
 )  # fmt: skip
 @_send(
     "--mqtt", metavar="URL",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from edge_passd.errors import BadInput
@@ -61,6 +62,19 @@ def open_sinks(source: Source, options: SinkOptions, report: Report) -> list[Sin
     if options.webhook is not None:
         sinks.append(webhook(options.webhook, report))
     return sinks
+
+
+def free_name(source: Source, save: Path | None, report: Report) -> Path | None:
+    """`save`, or for a live source the first of NAME-2.mp4, ... if there is a file of that name.
+
+    Its film cannot be made again, and a service that starts anew would write over it.
+    """
+    if save is None or not source.live or not save.is_file():
+        return save
+    names = (save.with_name(f"{save.stem}-{number}{save.suffix}") for number in count(2))
+    free = next(name for name in names if not name.exists())
+    report(f"{save} is there already and stays; this film becomes {free}")
+    return free
 
 
 def open_window(source: Source) -> Sink:

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_passd import run as run_module
 from edge_passd.sinks.fragments import read_samples
-from edge_passd.sinks.open import SinkOptions, open_sinks
+from edge_passd.sinks.open import SinkOptions, free_name, open_sinks
 from edge_passd.sinks.video import video_file
 from edge_passd.sources.open import open_video
+from tests.pipeline.fakes import MadeUp
 from tests.programs import require_program
 from tests.sinks.results import frames, result
 
@@ -193,3 +195,29 @@ def test_nothing_to_film_is_no_file(tmp_path: Path) -> None:
     with video_file(tmp_path / "film.mp4", FPS, live=True):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_on_a_camera_leaves_the_film_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yard = tmp_path / "yard.mp4"
+    options = run_module.RunOptions("camera", save=yard, max_frames=3)
+    for _ in range(3):
+        monkeypatch.setattr(run_module, "open_source", lambda *_: MadeUp(None, live=True))
+        run_module.run(options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "yard-2.mp4", "yard-3.mp4", "yard.mp4",
+    ]  # fmt: skip
+    said = capsys.readouterr()
+    assert f"{yard} is there already and stays" in said.err
+    assert said.out.splitlines()[-1].endswith(f"saved {tmp_path / 'yard-3.mp4'}")
+
+
+def test_what_can_be_made_again_keeps_its_name(tmp_path: Path) -> None:
+    yard = tmp_path / "yard.mp4"
+    yard.write_bytes(b"an earlier one")
+    assert free_name(MadeUp(3), yard, pytest.fail) == yard
+    assert free_name(MadeUp(3, live=True), None, pytest.fail) is None
+    assert (
+        free_name(MadeUp(3, live=True), tmp_path / "new.mp4", pytest.fail) == tmp_path / "new.mp4"
+    )
