@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -14,7 +15,11 @@ def require_program(name: str) -> Path:
     # sshd and mosquitto are in a folder that is on the path of root alone.
     found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
     if found is None:
-        reason = f"no {name} here; scripts/setup_programs installs it"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-        raise AssertionError  # neither returns
+        lacks(f"no {name} here; scripts/setup_programs installs it")
     return Path(found)
+
+
+def lacks(reason: str) -> NoReturn:
+    """Skip the test; under CI, fail it."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    raise AssertionError  # neither returns

@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from getpass import getuser
 from pathlib import Path
 
-import pytest
-
-from tests.programs import require_program
+from tests.programs import lacks, require_program
 
 BOARDS = ("pi", "orin")
 
@@ -168,7 +166,7 @@ def serve(folder: Path) -> Iterator[Server]:
             done = subprocess.run([wrapper, "pi", ":"], capture_output=True, text=True, timeout=30)
             if done.returncode:
                 log = (folder / "log").read_text()
-                pytest.skip(f"sshd lets nobody in here: {done.stderr} {log}")
+                lacks(f"sshd lets nobody in here: {done.stderr} {log}")
             path = f"{folder}/client_bin{os.pathsep}{os.environ['PATH']}"
             yield Server(boards, {**os.environ, "PATH": path, "COLUMNS": "120"})
         finally:
@@ -183,4 +181,4 @@ def _wait(port: int) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    pytest.skip("sshd does not start here")
+    lacks("sshd does not start here")
