@@ -107,8 +107,9 @@ def test_a_service_gets_the_devices_it_needs(
         ("/usr/bin/python3", True),
         ("/homestead/python", True),
         ("/home/pi/.venv/bin/python", False),
-        ("/root/python", False),
+        (Path("/root", "python"), False),
+        ("/run/user/1000/python", False),
     ],
 )
-def test_what_a_service_sees(path: str, seen: bool) -> None:
+def test_what_a_service_sees(path: str | Path, seen: bool) -> None:
     assert (hidden([Path("/usr/bin/env"), Path(path)]) is None) == seen
