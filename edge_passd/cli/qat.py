@@ -34,6 +34,10 @@ Examples:
 @click.option("--sensitivity", is_flag=True, help="Rank layer groups by the AP that int8 costs.")
 @click.option("--calibration", default="minmax", show_default=True, help="minmax or mse.")
 @click.option("--bias-correction/--no-bias-correction", default=True, show_default=True)
+@click.option(
+    "--weight-bits", default=7, show_default=True,
+    help="7: right on every processor; 8: finer, wrong on x86 without VNNI.",
+)
 @click.option("--photos", default=256, show_default=True, help="For the calibration.")
 @click.option(
     "--keep-float", multiple=True, metavar="NAME", help="A layer or group; may be repeated."
@@ -55,6 +59,7 @@ def qat(
     bias_correction: bool,
     photos: int,
     keep_float: tuple[str, ...],
+    weight_bits: int,
     zoom_out: float,
     zoom_out_max: float,
     workers: int | None,
@@ -81,7 +86,7 @@ def qat(
     elif ptq and sensitivity:
         raise click.UsageError("--ptq and --sensitivity are two things; give one of them")
     else:
-        scheme = Scheme(calibration, bias_correction, photos, keep_float)
+        scheme = Scheme(calibration, bias_correction, photos, keep_float, weight_bits)
         console = Console(stderr=True)
         if sensitivity:
             from quant.int8.sensitivity import rank

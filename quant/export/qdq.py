@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from quant.int8.grid import ActivationGrid, weight_integers, weight_scale
+from quant.int8.grid import ActivationGrid, WeightGrid
 from quant.int8.layers import ImageGrid, QuantConv
 from quant.model import PASSD
 
@@ -18,8 +18,8 @@ def with_qdq(model: PASSD) -> PASSD:
     """A copy of a quantised model for `torch.onnx.export` alone: it traces, it does not compute."""
     model = copy.deepcopy(model)
     for module in model.modules():
-        if isinstance(module, QuantConv) and module.is_int8:
-            module.weight_grid = _Weight(module.weight)
+        if isinstance(module, QuantConv) and isinstance(module.weight_grid, WeightGrid):
+            module.weight_grid = _Weight(module.weight_grid, module.weight)
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if isinstance(child, ActivationGrid):
@@ -68,10 +68,10 @@ class _Weight(nn.Module):
     scale: Tensor
     zero_point: Tensor
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, grid: WeightGrid, weight: Tensor) -> None:
         super().__init__()
-        self.register_buffer("integers", weight_integers(weight))
-        self.register_buffer("scale", weight_scale(weight).flatten())
+        self.register_buffer("integers", grid.integers(weight))
+        self.register_buffer("scale", grid.scale(weight).flatten())
         self.register_buffer("zero_point", torch.zeros(len(weight), dtype=torch.int8))
 
     def forward(self, weight: Tensor) -> Tensor:

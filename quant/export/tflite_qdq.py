@@ -12,9 +12,9 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers torch.ops.quantized_decomposed
 from torch import Tensor, nn
 
-from quant.int8.grid import ActivationGrid, WeightGrid, weight_integers, weight_scale
+from quant.int8.grid import ActivationGrid, WeightGrid
 from quant.int8.layers import ImageGrid, QuantConv
-from quant.int8.scheme import ACTIVATION, WEIGHT
+from quant.int8.scheme import ACTIVATION
 
 _ops = torch.ops.quantized_decomposed
 
@@ -36,7 +36,7 @@ def with_int8_ops(model: M) -> M:
                 setattr(parent, name, _Activation(float(child.scale), int(child.zero_point)))
             elif isinstance(child, WeightGrid):
                 assert isinstance(parent, QuantConv)
-                setattr(parent, name, _Weight(parent.weight))
+                setattr(parent, name, _Weight(child, parent.weight))
             elif isinstance(child, ImageGrid):
                 setattr(parent, name, _Image(child))
             elif isinstance(child, QuantConv) and not child.is_int8:
@@ -74,15 +74,15 @@ class _Weight(nn.Module):
     scale: Tensor
     zero_point: Tensor
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, grid: WeightGrid, weight: Tensor) -> None:
         super().__init__()
-        scale = weight_scale(weight)
-        self.register_buffer("weight", weight_integers(weight) * scale)
+        scale, self.limits = grid.scale(weight), grid.limits
+        self.register_buffer("weight", grid.integers(weight) * scale)
         self.register_buffer("scale", scale.flatten())
         self.register_buffer("zero_point", torch.zeros(len(weight), dtype=torch.int64))
 
     def forward(self, weight: Tensor) -> Tensor:
-        grid = self.scale, self.zero_point, 0, WEIGHT.lowest, WEIGHT.highest, torch.int8
+        grid = self.scale, self.zero_point, 0, self.limits.lowest, self.limits.highest, torch.int8
         integers = _ops.quantize_per_channel(self.weight, *grid)
         return _ops.dequantize_per_channel(integers, *grid)
 

@@ -50,7 +50,8 @@ def quantise(model: PASSD, scheme: Scheme) -> PASSD:
             if on_grid:
                 model.set_submodule(name, QuantMerge(layer, ActivationGrid()))
         else:
-            model.set_submodule(name, _quantised_conv(layer, name in integer, on_grid))
+            weights = WeightGrid(scheme.weights) if name in integer else nn.Identity()
+            model.set_submodule(name, _quantised_conv(layer, weights, on_grid))
     if takers[IMAGE] & integer:
         _put_image_on_grid(model)
     return model.to(model.device)  # the new grids, too
@@ -97,8 +98,7 @@ def consumers(model: PASSD) -> dict[str, set[str]]:
     return takers
 
 
-def _quantised_conv(layer: nn.Module, integer: bool, on_grid: bool) -> QuantConv:
-    grid = WeightGrid() if integer else nn.Identity()
+def _quantised_conv(layer: nn.Module, grid: nn.Module, on_grid: bool) -> QuantConv:
     out: nn.Module
     if isinstance(layer, ConvNorm):
         weight, bias = layer.folded()

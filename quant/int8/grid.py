@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from quant.int8.scheme import ACTIVATION, WEIGHT
+from quant.int8.scheme import ACTIVATION, IntegerRange
 
 # A channel whose weights are this small beside the layer's largest is dead: ImageNet's MobileNet
 # has dozens. A step as small as theirs would push the bias, which counts in it, out of int32.
@@ -95,22 +95,25 @@ class ActivationGrid(nn.Module):
 class WeightGrid(nn.Module):
     """Weights (O, I, k, k) on s8, symmetric, one scale for each output channel; float in and out.
 
-    The scale follows the weights: the largest of a channel becomes 127, so nothing is clipped.
+    The scale follows the weights: the largest of a channel becomes `limits.highest`, so nothing is
+    clipped.
     """
 
+    def __init__(self, limits: IntegerRange) -> None:
+        super().__init__()
+        self.limits = limits
+
     def forward(self, weight: Tensor) -> Tensor:
-        scale = weight_scale(weight)
+        scale = self.scale(weight)
         rounded = (weight / scale).round() * scale
         return weight + (rounded - weight).detach()
 
+    def scale(self, weight: Tensor) -> Tensor:
+        """(O, 1, 1, 1) step of each output channel of (O, I, k, k) weights, without gradient."""
+        largest = weight.detach().abs().amax((1, 2, 3), keepdim=True)
+        floor = (largest.max() * DEAD).clamp(min=torch.finfo(torch.float32).tiny)
+        return torch.maximum(largest, floor) / self.limits.highest
 
-def weight_scale(weight: Tensor) -> Tensor:
-    """(O, 1, 1, 1) step of each output channel of (O, I, k, k) weights, without gradient."""
-    largest = weight.detach().abs().amax((1, 2, 3), keepdim=True)
-    floor = (largest.max() * DEAD).clamp(min=torch.finfo(torch.float32).tiny)
-    return torch.maximum(largest, floor) / WEIGHT.highest
-
-
-def weight_integers(weight: Tensor) -> Tensor:
-    """The int8 (O, I, k, k) that `WeightGrid` rounds float weights to."""
-    return (weight.detach() / weight_scale(weight)).round().to(torch.int8)
+    def integers(self, weight: Tensor) -> Tensor:
+        """The int8 (O, I, k, k) that float weights are rounded to."""
+        return (weight.detach() / self.scale(weight)).round().to(torch.int8)

@@ -29,7 +29,11 @@ class IntegerRange:
 # for each output channel. Unsigned by signed is what integer dot products multiply (VNNI), and the
 # only pairing that onnxruntime executes everywhere; without -128 a weight has its negative too.
 ACTIVATION = IntegerRange(0, 255)
-WEIGHT = IntegerRange(-127, 127)
+# By bits. An x86 processor without VNNI adds two products in 16 bits, which saturates: weights of
+# 7 bits never do (2 * 255 * 63 < 2^15), those of 8 bits may.
+WEIGHTS = {7: IntegerRange(-63, 63), 8: IntegerRange(-127, 127)}
+# Schemes written before there was a choice.
+FORMER_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class Scheme:
     bias_correction: take the mean error that rounded weights cause out of the biases.
     photos: how many of the training split the ranges are taken from.
     keep_float: layers, or groups of them by the start of their names ("backbone.blocks.0").
+    weight_bits: 7, right on every processor, or 8, see `WEIGHTS`.
     """
 
     calibration: Calibration = "minmax"
     bias_correction: bool = True
     photos: int = 256
     keep_float: tuple[str, ...] = ()
+    weight_bits: int = 7
 
     def __post_init__(self) -> None:
         if self.calibration not in CALIBRATIONS:
@@ -58,6 +64,13 @@ class Scheme:
             )
         if self.photos < 1:
             raise BadInput(f"calibration needs one photo or more, not {self.photos}")
+        if self.weight_bits not in WEIGHTS:
+            raise BadInput(f"weights of {self.weight_bits} bits; there are 7 and 8")
+
+    @property
+    def weights(self) -> IntegerRange:
+        """The integers that weights become."""
+        return WEIGHTS[self.weight_bits]
 
     def keeps_float(self, layer: str) -> bool:
         return any(layer == name or layer.startswith(f"{name}.") for name in self.keep_float)
@@ -69,7 +82,8 @@ class Scheme:
     def from_dict(cls, values: Any, source: Path) -> Scheme:
         """Inverse of `to_dict` after a round through JSON; BadInput that names the file."""
         try:
-            return cls(**{**values, "keep_float": tuple(values.get("keep_float", ()))})
+            known = {"weight_bits": FORMER_BITS, **values}
+            return cls(**{**known, "keep_float": tuple(known.get("keep_float", ()))})
         except (TypeError, AttributeError, BadInput) as error:
             raise BadInput(
                 f"{source}: not a quantisation scheme of this version ({error}); quantise anew"
