@@ -35,7 +35,9 @@ Examples:
 @click.option("--calibration", default="minmax", show_default=True, help="minmax or mse.")
 @click.option("--bias-correction/--no-bias-correction", default=True, show_default=True)
 @click.option(
-    "--weight-bits", default=7, show_default=True,
+    "--weight-bits",
+    default=7,
+    show_default=True,
     help="7: right on every processor; 8: finer, wrong on x86 without VNNI.",
 )
 @click.option("--photos", default=256, show_default=True, help="For the calibration.")
@@ -105,5 +107,6 @@ def qat(
             best = int8.train_quantised(run, out, config, scheme)
     if best is None:  # not the first of several processes
         return
+    int8.check_run(out, Console(stderr=True))
     click.echo(f"best AP on val, int8: {best:.3f}   weights: {out}")
     click.echo(f"next: edge-passd export {out} -o model.onnx")

@@ -21,6 +21,7 @@ from quant.engine import TorchEngine, model_info
 from quant.export.formats import FORMATS, HALF_ONNX, ONNX, Format
 from quant.export.graph import round_to_half
 from quant.export.share import IntegerShare, integer_share
+from quant.int8.saturation import check_without_vnni
 from quant.run_folder import RunFolder, load_run
 
 DEFAULT_PHOTOS = 100
@@ -42,7 +43,8 @@ def export(options: ExportOptions, console: Console) -> ModelInfo:
     """Write the file and return what it says about itself.
 
     Every installed engine that runs such a file must compute what the torch model computes, an
-    int8 file what the fake-quantised model computes, within `edge_passd.parity`'s limits.
+    int8 file what the fake-quantised model computes, within `edge_passd.parity`'s limits. Of an
+    int8 file it also says what x86 processors without VNNI would make of it.
     Raises BadInput when the run cannot be used, no engine is there to check with, or the gate
     fails: then what stood at `output` stays, and the failed file is kept beside it.
     """
@@ -81,6 +83,8 @@ def export(options: ExportOptions, console: Console) -> ModelInfo:
         if int8:
             shares = [integer_share(temporary, name, info.input_size) for name in engines]
             about["int8_share"] = [_shown(share, console).to_dict() for share in shares]
+        if int8 and kind.pairs:
+            about["x86"] = check_without_vnni(model, photos, console).to_dict()
         info = dataclasses.replace(info, training={**training, **about})
         temporary.write_bytes(kind.rewrite(content, info))
     return info

@@ -18,11 +18,13 @@ class Format:
     """engines: that can check the file. write: the content, given what it says about itself.
 
     rewrite: the same content with other information in it.
+    pairs: whether engines that run it add products in pairs where x86 lacks VNNI.
     """
 
     engines: tuple[str, ...]
     write: Callable[[PASSD, ModelInfo], bytes]
     rewrite: Callable[[bytes, ModelInfo], bytes]
+    pairs: bool
 
 
 def _onnx(model: PASSD, info: ModelInfo) -> bytes:
@@ -51,7 +53,7 @@ def _tflite_again(content: bytes, info: ModelInfo) -> bytes:
     return tflite_file.pack(tflite_file.unpack(content, "the export")[0], info.to_json())
 
 
-ONNX = Format(("onnxruntime", "openvino"), _onnx, _onnx_again)
-HALF_ONNX = Format(ONNX.engines, _half_onnx, _onnx_again)
-TFLITE = Format(("tflite",), _tflite, _tflite_again)
+ONNX = Format(("onnxruntime", "openvino"), _onnx, _onnx_again, pairs=True)
+HALF_ONNX = Format(ONNX.engines, _half_onnx, _onnx_again, pairs=True)
+TFLITE = Format(("tflite",), _tflite, _tflite_again, pairs=False)
 FORMATS = {".onnx": ONNX, ".tflite": TFLITE}

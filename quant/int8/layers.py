@@ -24,16 +24,20 @@ class QuantConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
-        self.stride, self.padding, self.groups = conv.stride, conv.padding, conv.groups
+        self.stride, self.padding = conv.stride, conv.padding
+        self.dilation, self.groups = conv.dilation, conv.groups
         self.weight_grid = grid
         self.output = out
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.sums(x))
+
+    def sums(self, x: Tensor) -> Tensor:
+        """What the convolution adds up, before its output is rounded."""
         weight = self.weight_grid(self.weight)
-        y = nn.functional.conv2d(
-            x, weight, self.bias, self.stride, self.padding, groups=self.groups
+        return nn.functional.conv2d(
+            x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
-        return self.output(y)
 
     @property
     def is_int8(self) -> bool:

@@ -11,13 +11,14 @@ from rich.progress import Progress
 from edge_passd.detector import Detector
 from edge_passd.errors import BadInput
 from edge_passd.evaluation import evaluate
-from edge_passd.files import write_text
+from edge_passd.files import read_json, write_text
 from edge_passd.samples import DataSet
-from quant.data.reader import spread_photos
+from quant.data.reader import read_split, spread_photos
 from quant.data.torch_dataset import TrainingSet
 from quant.engine import TorchEngine
 from quant.int8.calibrate import calibrate
 from quant.int8.convert import quantise
+from quant.int8.saturation import PHOTOS, check_without_vnni
 from quant.int8.scheme import Scheme
 from quant.model import PASSD
 from quant.run_folder import RunFolder, load_run
@@ -73,6 +74,18 @@ def calibrate_only(source: Path, out: Path, data: Path, scheme: Scheme, console:
     run.write_model(model.config, figures, scheme)
     write_text(run.training, json.dumps({"data": str(data)}, indent=1) + "\n")
     return float(figures["AP"])
+
+
+def check_run(path: Path, console: Console) -> None:
+    """Say what x86 processors without VNNI make of a finished int8 run, and note it in the run.
+
+    On photos of the validation split.
+    """
+    run = RunFolder(path)
+    model, figures = load_run(path)
+    val = read_split(Path(str(read_json(run.training).get("data"))), "val")
+    record = check_without_vnni(model, spread_photos(val, PHOTOS), console)
+    run.write_model(model.config, {**figures, "x86": record.to_dict()}, model.scheme)
 
 
 def float_model(source: Path) -> PASSD:

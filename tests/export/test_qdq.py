@@ -13,7 +13,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx.utils import Extractor
 
-from quant.int8.grid import weight_integers, weight_scale
+from quant.int8.grid import WeightGrid
 from quant.int8.layers import ImageGrid, QuantConv
 from quant.model import PASSD
 from quant.run_folder import load_run
@@ -61,12 +61,21 @@ def graph(int8_file: tuple[Path, str]) -> Graph:
     return Graph(onnx.load(int8_file[0]))
 
 
+def grid_of(layer: QuantConv) -> WeightGrid:
+    assert isinstance(layer.weight_grid, WeightGrid)
+    return layer.weight_grid
+
+
+def integers_of(layer: QuantConv) -> np.ndarray:
+    return grid_of(layer).integers(layer.weight).numpy()
+
+
 def layer_of(model: PASSD, integers: np.ndarray) -> QuantConv:
     """The layer that has these weights."""
     (layer,) = (
         m
         for m in model.modules()
-        if isinstance(m, QuantConv) and np.array_equal(weight_integers(m.weight), integers)
+        if isinstance(m, QuantConv) and np.array_equal(integers_of(m), integers)
     )
     return layer
 
@@ -89,7 +98,8 @@ def test_every_convolution_has_int8_weights_for_each_channel(graph: Graph, model
         assert integers.dtype == zero.dtype == np.int8
         assert not zero.any()
         assert scale.shape == zero.shape == integers.shape[:1]
-        wanted = weight_scale(layer_of(model, integers).weight).flatten()
+        layer = layer_of(model, integers)
+        wanted = grid_of(layer).scale(layer.weight).flatten()
         np.testing.assert_array_equal(scale, wanted)
 
 
@@ -180,7 +190,7 @@ def test_onnxruntime_computes_one_layer_in_exact_integers(
     """Against sums in 64 bit, scaled in double precision."""
     wanted = model.get_submodule(layer)
     assert isinstance(wanted, QuantConv)
-    integers = weight_integers(wanted.weight).numpy()
+    integers = integers_of(wanted)
     conv = next(
         node
         for node in graph.nodes("Conv")

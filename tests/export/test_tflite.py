@@ -24,9 +24,9 @@ from quant.export.export import ExportOptions, export
 from quant.export.share import integer_share
 from quant.int8.calibrate import calibrate
 from quant.int8.convert import RELU6, quantise
-from quant.int8.grid import ActivationGrid, WeightGrid, weight_integers, weight_scale
+from quant.int8.grid import ActivationGrid, WeightGrid
 from quant.int8.layers import ImageGrid, QuantConv, QuantMerge
-from quant.int8.scheme import Scheme
+from quant.int8.scheme import WEIGHTS, Scheme
 from quant.model import ModelConfig
 from quant.model.backbone import Merge
 from quant.model.passd import Normalise
@@ -48,7 +48,7 @@ def layer(
     inputs: int, outputs: int, kernel: int, relu6: bool = False, int8: bool = True, **options: int
 ) -> QuantConv:
     conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, **options)
-    grid = WeightGrid() if int8 else nn.Identity()
+    grid = WeightGrid(WEIGHTS[7]) if int8 else nn.Identity()
     return QuantConv(conv, conv.weight, conv.bias, grid, ActivationGrid(*[RELU6] * relu6))
 
 
@@ -156,11 +156,11 @@ def test_scales_and_integers_are_carried_over(net: Net, converted: bytes) -> Non
         unmatched.remove(conv)
         grid = conv.output
         assert output.zero_point[0] == int(grid.zero_point) - 128
-        integers = weight_integers(conv.weight).permute(0, 2, 3, 1).numpy()
+        integers = conv.weight_grid.integers(conv.weight).permute(0, 2, 3, 1).numpy()
         if conv.groups > 1:
             integers = integers.transpose(3, 1, 2, 0)
         np.testing.assert_array_equal(weight.values, integers)
-        scale = weight_scale(conv.weight).flatten().numpy()
+        scale = conv.weight_grid.scale(conv.weight).flatten().numpy()
         np.testing.assert_array_equal(weight.scale, scale)
         steps = conv.bias.numpy() / (x.scale.astype(np.float64) * scale)
         np.testing.assert_allclose(bias.values, steps, atol=0.5 + 1e-3)

@@ -24,7 +24,7 @@ from quant.int8.convert import quantise
 from quant.int8.grid import ActivationGrid, WeightGrid
 from quant.int8.layers import QuantConv
 from quant.int8.run import calibrated
-from quant.int8.scheme import CALIBRATIONS, Calibration, Scheme
+from quant.int8.scheme import CALIBRATIONS, WEIGHTS, Calibration, Scheme
 from quant.model import PASSD
 from tests.training import tiny
 
@@ -175,7 +175,7 @@ def test_a_corrected_bias_keeps_the_mean_output(kind: str) -> None:
     groups, kernel = (8, 3) if kind == "depthwise" else (1, 1)
     plain = nn.Conv2d(8, 8, kernel, groups=groups)
     weight = torch.randn(plain.weight.shape, generator=generator)
-    conv = QuantConv(plain, weight, torch.ones(8), WeightGrid(), nn.Identity())
+    conv = QuantConv(plain, weight, torch.ones(8), WeightGrid(WEIGHTS[7]), nn.Identity())
     x = torch.rand(16, 8, 1, 1, generator=generator).expand(-1, -1, 5, 5)
     wanted = nn.functional.conv2d(x, weight, torch.ones(8), groups=groups).mean((0, 2, 3))
     assert (conv(x).mean((0, 2, 3)) - wanted).abs().max() > 1e-3

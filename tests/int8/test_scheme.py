@@ -19,7 +19,7 @@ JSON = st.recursive(
     lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
     max_leaves=5,
 )
-FIELDS = st.sampled_from(["calibration", "photos", "keep_float", "colour"])
+FIELDS = st.sampled_from(["calibration", "photos", "keep_float", "weight_bits", "colour"])
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,7 @@ def test_a_name_keeps_its_layer_or_its_group(kept: str, layer: str, float_: bool
         bias_correction=st.booleans(),
         photos=st.integers(1, 10**6),
         keep_float=st.lists(st.text()).map(tuple),
+        weight_bits=st.sampled_from([7, 8]),
     )
 )
 def test_a_scheme_survives_json(scheme: Scheme) -> None:
@@ -58,6 +59,7 @@ def test_a_scheme_survives_json(scheme: Scheme) -> None:
         ({"calibration": "best"}, r"no calibration 'best'; there are minmax, mse"),
         ({"photos": 0}, r"one photo or more, not 0"),
         ({"photos": -3}, r"one photo or more, not -3"),
+        ({"weight_bits": 4}, r"weights of 4 bits; there are 7 and 8"),
     ],
 )
 def test_a_bad_scheme_says_what_is_wrong(values: dict[str, Any], message: str) -> None:
@@ -73,3 +75,9 @@ def test_any_json_is_a_scheme_or_bad_input_that_names_the_file(values: Any) -> N
         assert isinstance(Scheme.from_dict(values, FILE), Scheme)
     except BadInput as error:
         assert str(error).startswith("run/model.json: not a quantisation scheme")  # noqa: PT017
+
+
+def test_a_scheme_from_before_there_was_a_choice_has_weights_of_8_bits() -> None:
+    values = {k: v for k, v in Scheme().to_dict().items() if k != "weight_bits"}
+    assert Scheme().weight_bits == 7
+    assert Scheme.from_dict(values, FILE).weight_bits == 8
