@@ -92,10 +92,10 @@ def workspace_of(graph: Graph, arithmetic: Arithmetic) -> Workspace:
 def _arrays(layer: Layer, arithmetic: Arithmetic, tiles: Tiles) -> Mapping[str, np.ndarray]:
     """The constants of a layer, packed, in the order in which its function takes them."""
     if isinstance(layer, Convolution):
-        tile = tiles.of(layer)
+        tile, arithmetic = tiles.of(layer), arithmetic.for_weights(layer.weights)
         if layer.depthwise:
             return depthwise.constants(layer, arithmetic)
-        if tile.winograd and winograd.fits(layer):
+        if tile.winograd and winograd.fits(layer, arithmetic):
             return winograd.constants(layer, arithmetic, tile)
         return convolution.constants(layer, arithmetic, tile)
     if isinstance(layer, Attend):
@@ -110,10 +110,10 @@ def _function(layer: Layer, arithmetic: Arithmetic, tiles: Tiles, graph: Graph) 
         return merge.merge(layer, arithmetic)
     if isinstance(layer, Attend):
         return attend.attend(layer, arithmetic, graph.boxes)
-    tile = tiles.of(layer)
+    tile, arithmetic = tiles.of(layer), arithmetic.for_weights(layer.weights)
     if layer.depthwise:
         return depthwise.depthwise(layer, arithmetic, tile)
-    if tile.winograd and winograd.fits(layer):
+    if tile.winograd and winograd.fits(layer, arithmetic):
         return winograd.winograd(layer, arithmetic, tile)
     return convolution.convolution(layer, arithmetic, tile)
 

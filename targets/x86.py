@@ -6,7 +6,7 @@ from collections.abc import Set
 
 from edge_passd.errors import BadInput
 from targets.board import Board
-from targets.isa.avx2 import Avx2Float, Avx2Int8
+from targets.isa.avx2 import Avx2Float, Avx2Int8, AvxVnni
 from targets.isa.avx512 import Avx512Float, Avx512Vnni
 
 MACHINE = "x86_64"
@@ -21,6 +21,11 @@ BOARDS = {
         Board(
             "x86-64-v3", "any PC with AVX2", "x86", MACHINE, "x86_64-linux-gnu",
             "x86-64-v3", (), _V3, {"int8": Avx2Int8, "fp32": Avx2Float}, 4, "x86-64-v3",
+        ),
+        Board(
+            "x86-64-v3-avxvnni", "a PC with AVX-VNNI (Intel since Alder Lake)", "x86", MACHINE,
+            "x86_64-linux-gnu", "x86-64-v3", ("+avxvnni",), (*_V3, "avx_vnni"),
+            {"int8": AvxVnni, "fp32": Avx2Float}, 4, "x86-64-v3-avxvnni",
         ),
         Board(
             "x86-64-v4-vnni", "a PC with AVX-512 and its int8 extension", "x86", MACHINE,

@@ -44,6 +44,15 @@ class Arithmetic(ABC):
         """The smallest stored integer; the largest is 255 more."""
         return self.shift
 
+    def for_weights(self, weights: np.ndarray) -> Arithmetic:
+        """The one that is exact for a layer with these weights, over the same stored values."""
+        return self
+
+    def products(self) -> Arithmetic | None:
+        """What Winograd multiplies its transformed values by, over the same accumulators; None
+        where the direct form is always better."""
+        return None
+
     @abstractmethod
     def load_row(self, x: Expr, at: Expr) -> Any:
         """`step` elements of one row of the input, for `operand`."""
@@ -96,6 +105,9 @@ class FloatArithmetic(Arithmetic):
     depth = 1
     step = 1
     stored = weight = accumulator = "float32"
+
+    def products(self) -> Arithmetic | None:
+        return self
 
     def load_row(self, x: Expr, at: Expr) -> Any:
         return bind(T.broadcast(x[at], self.lanes))

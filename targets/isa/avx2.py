@@ -1,7 +1,7 @@
-"""x86-64-v3: 16 registers of 256 bits, and no exact dot product of bytes.
+"""x86-64-v3: 16 registers of 256 bits; int8 with and without the extension AVX-VNNI.
 
-vpmaddubsw saturates in 16 bits, so activations and weights are kept in 16 bits, where vpmaddwd
-folds two of them exactly.
+Without it the only product of bytes, vpmaddubsw, adds two in 16 bits, which saturates. Weights of 7
+bits keep it from that; larger ones are multiplied in 16 bits.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import numpy as np
 from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
-from targets.isa.arithmetic import (
-    Arithmetic,
-    FloatArithmetic,
-    interleave_pairs,
-    requantised,
-)
-from targets.operators.emit import bind, intrinsic, join, load
+from targets.isa.arithmetic import Arithmetic, FloatArithmetic, requantised
+from targets.operators.emit import bind, intrinsic, join, load, splat
+
+# Two neighbours fit 16 bits: 2 * 255 * 64 = 32,640.
+LARGEST = 64
 
 
 class Avx2Float(FloatArithmetic):
@@ -32,14 +30,13 @@ class Avx2Float(FloatArithmetic):
     wide = 8
 
 
-class Avx2Int8(Arithmetic):
-    """int8 in 16 bits: two vpmaddwd for four elements of K."""
+class Avx2Sixteen(Arithmetic):
+    """Winograd's products of integers: vpmaddwd, two of 16 bits into 32."""
 
     lanes = 8
-    depth = 4
-    step = 4
-    stored = "int16"
-    weight = "int16"
+    depth = 2
+    step = 2
+    stored = weight = "int16"
     accumulator = "int32"
     registers = 16
     tile = (5, 2)
@@ -47,23 +44,89 @@ class Avx2Int8(Arithmetic):
     wide = 8
 
     def load_row(self, x: Expr, at: Expr) -> Any:
-        pairs = [T.reinterpret("int32", load(x, at + 2 * i, 2)) for i in range(2)]
-        return [bind(T.reinterpret("int16x16", T.broadcast(pair, 8))) for pair in pairs]
+        pair = T.reinterpret("int32", load(x, at, 2))
+        return bind(T.reinterpret("int16x16", T.broadcast(pair, 8)))
 
     def operand(self, row: Any, group: int) -> Any:
         return row
+
+    def dot(self, total: Expr, x: Any, w: Any) -> Expr:
+        return total + intrinsic("llvm.x86.avx2.pmadd.wd", "int32x8", x, w)
+
+    def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
+        raise NotImplementedError("products are no layer's output")
+
+
+class _Avx2Int8(Arithmetic):
+    lanes = 8
+    depth = 4
+    step = 4
+    stored = "uint8"
+    weight = "int8"
+    accumulator = "int32"
+    registers = 16
+    tile = (5, 2)
+    pixels = 3
+    wide = 8
+
+    def load_row(self, x: Expr, at: Expr) -> Any:
+        group = T.reinterpret("int32", load(x, at, 4))
+        return bind(T.reinterpret("int8x32", T.broadcast(group, 8)))
+
+    def operand(self, row: Any, group: int) -> Any:
+        return row
+
+    def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
+        stored = [requantised(t, s, zero, 8) for t, s in zip(totals, scales, strict=True)]
+        return T.cast(join(stored, 8), f"uint8x{8 * len(stored)}")
+
+
+class Avx2Int8(_Avx2Int8):
+    """int8 with weights of 7 bits: vpmaddubsw, then vpmaddwd with ones, for four elements of K."""
+
+    def for_weights(self, weights: np.ndarray) -> Arithmetic:
+        fits = weights.min() >= -LARGEST and weights.max() <= LARGEST
+        return self if fits else Avx2Wide()
+
+    def products(self) -> Arithmetic | None:
+        return Avx2Sixteen()
+
+    def dot(self, total: Expr, x: Any, w: Any) -> Expr:
+        pairs = intrinsic("llvm.x86.avx2.pmadd.ub.sw", "int16x16", x, w)
+        return total + intrinsic("llvm.x86.avx2.pmadd.wd", "int32x8", pairs, splat(1, "int16", 16))
+
+
+class Avx2Wide(_Avx2Int8):
+    """int8 with any weights, in 16 bits: vpmaddwd for the even elements of K and for the odd."""
+
+    weight = "int16"
+
+    def products(self) -> Arithmetic | None:
+        return Avx2Sixteen()
+
+    def load_row(self, x: Expr, at: Expr) -> Any:
+        four = T.reinterpret("uint16x16", super().load_row(x, at))
+        even = four & splat(255, "uint16", 16)
+        odd = four >> splat(8, "uint16", 16)
+        return [bind(T.reinterpret("int16x16", each)) for each in (even, odd)]
 
     def load_weights(self, w: Expr, at: Expr) -> Any:
         return [bind(load(w, at + 16 * i, 16)) for i in range(2)]
 
     def dot(self, total: Expr, x: Any, w: Any) -> Expr:
-        for pair, weights in zip(x, w, strict=True):
-            total = total + intrinsic("llvm.x86.avx2.pmadd.wd", "int32x8", pair, weights)
+        for each, weights in zip(x, w, strict=True):
+            total = total + intrinsic("llvm.x86.avx2.pmadd.wd", "int32x8", each, weights)
         return total
 
-    def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
-        stored = [requantised(t, s, zero, 8) for t, s in zip(totals, scales, strict=True)]
-        return T.cast(join(stored, 8), f"int16x{8 * len(stored)}")
-
     def interleave(self, groups: np.ndarray) -> np.ndarray:
-        return interleave_pairs(groups)
+        """(..., lanes, 4) to (..., 2, lanes, 2): the even elements of all lanes, then the odd."""
+        return groups.reshape(*groups.shape[:-1], 2, 2).transpose(
+            *range(groups.ndim - 2), groups.ndim, groups.ndim - 2, groups.ndim - 1
+        )
+
+
+class AvxVnni(_Avx2Int8):
+    """int8 with AVX-VNNI: vpdpbusd, eight times four products of u8 and s8 added to 32 bits."""
+
+    def dot(self, total: Expr, x: Any, w: Any) -> Expr:
+        return intrinsic("llvm.x86.avx512.vpdpbusd.256", "int32x8", total, x, w)

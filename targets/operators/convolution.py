@@ -36,15 +36,21 @@ def constants(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> dict[st
     sum (x - z) w + b = sum x w + (b - z sum w), exactly, where x and z are as stored and the border
     holds z.
     """
-    inside, outside = layout_of(layer.input, arithmetic), layout_of(layer.output, arithmetic)
+    inside = layout_of(layer.input, arithmetic)
     weights = _weights(layer, inside.pitch)
-    bias = layer.bias - stored_zero(layer.input, arithmetic) * weights.sum(0, layer.bias.dtype)
-    arrays = {
+    return {
         "weights": arithmetic.pack(weights, tile.vectors),
-        "bias": _padded(bias.astype(arithmetic.accumulator), outside.pitch),
+        **biases(layer, arithmetic, weights.sum(0, layer.bias.dtype)),
     }
+
+
+def biases(layer: Convolution, arithmetic: Arithmetic, sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Bias with the input's zero point folded in, and multipliers; sums: (O,) of the weights."""
+    pitch = layout_of(layer.output, arithmetic).pitch
+    bias = layer.bias - stored_zero(layer.input, arithmetic) * sums
+    arrays = {"bias": _padded(bias.astype(arithmetic.accumulator), pitch)}
     if layer.multipliers is not None:
-        arrays["multipliers"] = _padded(layer.multipliers, outside.pitch)
+        arrays["multipliers"] = _padded(layer.multipliers, pitch)
     return arrays
 
 

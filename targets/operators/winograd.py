@@ -1,4 +1,4 @@
-"""3x3 convolutions, stride 1, in float: Winograd's F(2x2, 3x3) on the micro-kernel.
+"""3x3 convolutions, stride 1: Winograd's F(2x2, 3x3) on the micro-kernel.
 
 A 4x4 tile of the input gives a 2x2 tile of the output with 16 multiplications for each pair of
 channels instead of 36 (Lavin and Gray 2016): Y = A^T [(G g G^T) * (B^T d B)] A. The products of one
@@ -6,6 +6,10 @@ of the 16 places, over all tiles and channels, are one GEMM.
 
 Strip by strip, so that the transformed input stays in the second-level cache: the strip's tiles are
 transformed; then for every block of outputs and group of tiles the 16 GEMMs and the transform back.
+
+In integers it is exact. The input's transform adds four values, so it fits 16 bits, and so do the
+weights' times four; the sums are in 32 bits, and the transform back gives four times the
+convolution. On the way additions may wrap: modulo 2^32 they end right as long as the end fits.
 """
 
 from __future__ import annotations
@@ -19,8 +23,9 @@ from tvm.tirx.script.builder import ir as T
 
 from targets.graph import Convolution
 from targets.isa.arithmetic import Arithmetic
-from targets.layout import layout_of
+from targets.layout import layout_of, stored_zero
 from targets.operators.border import fill_border
+from targets.operators.convolution import biases
 from targets.operators.emit import Argument, Index, bind, constant, function, load, splat, store
 from targets.operators.epilogue import Epilogue
 from targets.operators.gemm import Reduction, Registers, accumulate
@@ -29,43 +34,63 @@ from targets.tiles import Tile
 PLACES = 16
 
 _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+# Of integers. A place's sum is at most (4 * 255) (9 * 127) for each channel, and so is the result.
+MOST_CHANNELS = (2**31 - 1) // (4 * 255 * 9 * 127)
 
 
-def fits(layer: Convolution) -> bool:
+def fits(layer: Convolution, arithmetic: Arithmetic) -> bool:
     """Whether the layer is one that this operator computes."""
     output = layer.output
     return (
-        layer.kernel == 3
+        arithmetic.products() is not None
+        and layer.kernel == 3
         and layer.stride == 1
         and not layer.depthwise
-        and layer.multipliers is None
         and not (output.height % 2 or output.width % 2)
+        and (layer.multipliers is None or layer.input.channels <= MOST_CHANNELS)
     )
 
 
 def constants(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> dict[str, np.ndarray]:
-    """The transformed weights of the 16 places, each packed, and the bias."""
+    """The transformed weights of the 16 places (integers times four), each packed, bias and
+    multipliers; see `convolution.constants`."""
+    products = _products(arithmetic)
     pitch = layout_of(layer.input, arithmetic).pitch
     moved = np.einsum("ui,ocij,vj->uvco", _G, layer.weights.astype(np.float64), _G)
+    if layer.multipliers is not None:
+        moved *= 4
     outputs, channels = layer.weights.shape[:2]
     padded = np.zeros((PLACES, pitch, outputs))
     padded[:, :channels] = moved.reshape(PLACES, channels, outputs)
-    bias = np.zeros(layout_of(layer.output, arithmetic).pitch, np.float32)
-    bias[:outputs] = layer.bias
-    packed = [arithmetic.pack(each.astype(np.float32), tile.vectors) for each in padded]
-    return {"weights": np.concatenate(packed), "bias": bias}
+    packed = [products.pack(each.astype(products.weight), tile.vectors) for each in padded]
+    return {
+        "weights": np.concatenate(packed),
+        **biases(layer, arithmetic, layer.weights.sum((1, 2, 3), layer.bias.dtype)),
+    }
+
+
+def _products(arithmetic: Arithmetic) -> Arithmetic:
+    products = arithmetic.products()
+    assert products is not None
+    return products
 
 
 def winograd(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.PrimFunc:
     """f(x, weights, bias, y). Raises ValueError for a layer that does not fit."""
-    if not fits(layer):
-        raise ValueError(f"{layer.name} is no 3x3 convolution of even size, stride 1, in float")
+    if not fits(layer, arithmetic):
+        raise ValueError(f"{layer.name} is no 3x3 convolution of even size, stride 1")
     inside, outside = layout_of(layer.input, arithmetic), layout_of(layer.output, arithmetic)
     arrays = constants(layer, arithmetic, tile)
 
-    def body(x: Expr, weights: Expr, bias: Expr, y: Expr) -> None:
-        _Winograd(layer, arithmetic, tile, x, weights, bias, y).emit()
-        fill_border(y, outside, 0)
+    def body(x: Expr, *rest: Expr) -> None:
+        buffers, y = dict(zip(arrays, rest, strict=False)), rest[-1]
+        epilogue = Epilogue(
+            stored_zero(layer.output, arithmetic), layer.limits, buffers.get("multipliers")
+        )
+        _Winograd(
+            layer, arithmetic, tile, x, buffers["weights"], buffers["bias"], y, epilogue
+        ).emit()
+        fill_border(y, outside, epilogue.zero)
 
     arguments = [Argument("x", arithmetic.stored, inside.size)]
     arguments += [Argument(name, str(a.dtype), a.size) for name, a in arrays.items()]
@@ -76,14 +101,14 @@ def winograd(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.Pri
 class _Winograd:
     def __init__(
         self, layer: Convolution, arithmetic: Arithmetic, tile: Tile,
-        x: Expr, weights: Expr, bias: Expr, y: Expr,
+        x: Expr, weights: Expr, bias: Expr, y: Expr, epilogue: Epilogue,
     ) -> None:  # fmt: skip
         self.arithmetic, self.lanes, self.tile = arithmetic, arithmetic.lanes, tile
+        self.products, self.epilogue = _products(arithmetic), epilogue
         self.x, self.weights, self.bias, self.y = x, weights, bias, y
         self.inside, self.outside = (
             layout_of(each, arithmetic) for each in (layer.input, layer.output)
         )
-        self.epilogue = Epilogue(0, layer.limits, None)
         self.across = self.outside.width // 2
         down = self.outside.height // 2
         self.deep = _strip_rows(down, tile.chunks)
@@ -94,11 +119,14 @@ class _Winograd:
     def emit(self) -> None:
         vectors = self.outside.pitch // self.lanes
         with T.parallel(self.strips) as strip:
-            moved = T.alloc_buffer((PLACES * self.tiles * self.inside.pitch,), "float32")
-            block = self.tile.vectors * self.lanes
-            products = T.alloc_buffer((PLACES * self.rows * block,), "float32")
-            with T.serial(self.tiles) as t, T.serial(self.inside.pitch // self.lanes) as c:
-                self._move_in(strip, t, c * self.lanes, moved)
+            pitch, block = self.inside.pitch, self.tile.vectors * self.lanes
+            moved = T.alloc_buffer((PLACES * self.tiles * pitch,), self.products.stored)
+            products = T.alloc_buffer((PLACES * self.rows * block,), self.products.accumulator)
+            # As many as a vector holds of what they are moved to.
+            wide = self.lanes * self.products.depth
+            wide = wide if pitch % wide == 0 else self.lanes
+            with T.serial(self.tiles) as t, T.serial(pitch // wide) as c:
+                self._move_in(strip, t, c * wide, wide, moved)
             whole, rest = divmod(vectors, self.tile.vectors)
             with T.serial(whole) as i:
                 self._block(strip, i * block, self.tile.vectors, moved, products)
@@ -109,12 +137,12 @@ class _Winograd:
         """First output pixel of tile number `t` of a strip."""
         return (strip * self.deep + t // self.across) * 2, t % self.across * 2
 
-    def _move_in(self, strip: Index, t: Index, channel: Index, moved: Expr) -> None:
-        """B^T d B of one vector of channels."""
+    def _move_in(self, strip: Index, t: Index, channel: Index, wide: int, moved: Expr) -> None:
+        """B^T d B of `wide` channels."""
         row, column = self._corner(strip, t)
         first = bind(self.inside.at(row - 1, column - 1) + channel)
         d = [
-            [bind(self._load(first + i * self.inside.row + j * self.inside.pitch))
+            [bind(self._load(first + i * self.inside.row + j * self.inside.pitch, wide))
              for j in range(4)]
             for i in range(4)
         ]  # fmt: skip
@@ -122,10 +150,10 @@ class _Winograd:
         for u in range(4):
             for v, value in enumerate(_bt([columns[j][u] for j in range(4)])):
                 at = ((4 * u + v) * self.tiles + t) * self.inside.pitch + channel
-                store(moved, at, value, self.lanes)
+                store(moved, at, value, wide)
 
-    def _load(self, at: Index) -> Expr:
-        return load(self.x, at, self.lanes)
+    def _load(self, at: Index, wide: int) -> Expr:
+        return T.cast(load(self.x, at, wide), f"{self.products.stored}x{wide}")
 
     def _block(
         self, strip: Index, output: Index, vectors: int, moved: Expr, products: Expr
@@ -136,14 +164,14 @@ class _Winograd:
         with T.serial(self.tiles // self.rows) as group:
             first = group * self.rows
             with T.serial(PLACES) as place:
-                registers = Registers(self.arithmetic, self.rows, vectors)
+                registers = Registers(self.products, self.rows, vectors)
                 for r in range(self.rows):
                     for v in range(vectors):
-                        registers[r, v] = splat(0.0, "float32", self.lanes)
+                        registers[r, v] = splat(0, self.products.accumulator, self.lanes)
                 start = bind((place * self.tiles + first) * pitch)
                 panel = place * (pitch * self.outside.pitch) + output * pitch
                 accumulate(
-                    self.arithmetic, registers, moved,
+                    self.products, registers, moved,
                     [start + r * pitch for r in range(self.rows)],
                     self.weights, panel, reduction,
                 )  # fmt: skip
@@ -166,12 +194,19 @@ class _Winograd:
         ]
         columns = [[bind(v) for v in _at(column)] for column in zip(*m, strict=True)]
         bias = bind(load(self.bias, output, self.lanes))
+        scales = self.epilogue.scales(self.arithmetic, output, 1)
         into = bind(self.outside.at(row, column) + output)
         for i in range(2):
             for j, value in enumerate(_at([columns[k][i] for k in range(4)])):
-                done = self.epilogue(self.arithmetic, [value + bias], [])
+                done = self.epilogue(self.arithmetic, [self._total(value) + bias], scales)
                 place = into + i * self.outside.row + j * self.outside.pitch
                 store(self.y, place, done, self.lanes)
+
+    def _total(self, value: Expr) -> Expr:
+        """The convolution from what comes out of the transform."""
+        if self.epilogue.multipliers is None:
+            return value
+        return value >> splat(2, "int32", self.lanes)
 
 
 def _strip_rows(height: int, strips: int) -> int:

@@ -10,23 +10,38 @@ from hypothesis import strategies as st
 from targets import arm, x86
 from targets.isa.arithmetic import Arithmetic
 
+BOARDS = [board for module in (arm, x86) for board in module.BOARDS.values()]
+LARGE, SMALL = (np.full((1, 1), value, np.int8) for value in (127, 1))
+
+
+def forms(arithmetic: Arithmetic) -> list[Arithmetic | None]:
+    """Itself, and what it leaves some layers to."""
+    others = [arithmetic.for_weights(weights) for weights in (LARGE, SMALL)]
+    return [arithmetic, *others, arithmetic.products()]
+
+
 ARITHMETICS = sorted(
     {
-        each
-        for module in (arm, x86)
-        for b in module.BOARDS.values()
-        for each in b.arithmetic.values()
+        type(form)
+        for board in BOARDS
+        for kind in board.arithmetic.values()
+        for form in forms(kind())
+        if form is not None
     },
     key=lambda each: each.__name__,
 )
 # Instructions of these fold two neighbours, so that a vector has its lanes' first pairs first.
-IN_PAIRS = {"Avx2Int8", "NeonPairs"}
+IN_PAIRS = {"NeonPairs"}
+# This one has its lanes' even elements first.
+EVEN_FIRST = {"Avx2Wide"}
 
 
 def place_in_vector(arithmetic: Arithmetic, lane: int, step: int) -> int:
     """Where a vector has the weight of a lane for element `step` of a group of K."""
     if type(arithmetic).__name__ in IN_PAIRS:
         return step // 2 * 2 * arithmetic.lanes + lane * 2 + step % 2
+    if type(arithmetic).__name__ in EVEN_FIRST:
+        return step % 2 * 2 * arithmetic.lanes + lane * 2 + step // 2
     return lane * arithmetic.depth + step
 
 

@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets.isa.avx2 import Avx2Int8
+from targets.isa.avx2 import Avx2Float, Avx2Int8
+from targets.isa.avx512 import Avx512Vnni
+from targets.operators.winograd import MOST_CHANNELS, fits
 from targets.tiles import Tile
+from tests.targets.cases.arrays import generator
 from tests.targets.cases.case import Make
 from tests.targets.cases.convolution import PLAIN, case, winograd_cases
-from tests.targets.cases.layer import Shape
+from tests.targets.cases.layer import Shape, layer_of
 from tests.targets.native import NATIVE, Native, every
 
-FLOAT = [each for each in NATIVE if each.precision == "fp32"]
+FITTING = [each for each in NATIVE if each.arithmetic.products()]
 
 
 @every(winograd_cases)
@@ -22,7 +25,7 @@ def test_it_is_the_definition(kernels: Native, make: Make) -> None:
     kernels.check(make())
 
 
-@pytest.mark.parametrize("kernels", FLOAT, ids=str)
+@pytest.mark.parametrize("kernels", FITTING, ids=str)
 @settings(max_examples=5)
 @given(
     st.builds(
@@ -47,9 +50,18 @@ def test_any_shape(kernels: Native, shape: Shape) -> None:
 def test_other_layers_are_refused(change: dict[str, Any]) -> None:
     shape = replace(PLAIN["winograd"], **change)
     with pytest.raises(ValueError, match="winograd is no 3x3 convolution of even size, stride 1"):
-        case("winograd", shape, FLOAT[0].arithmetic, by_winograd=True)
+        case("winograd", shape, Avx2Float(), by_winograd=True)
 
 
-def test_integers_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"winograd is no 3x3 convolution .* in float"):
-        case("winograd", PLAIN["winograd"], Avx2Int8(), by_winograd=True)
+def test_where_the_direct_form_is_always_better_it_is_refused() -> None:
+    with pytest.raises(ValueError, match="winograd is no 3x3 convolution"):
+        case("winograd", PLAIN["winograd"], Avx512Vnni(), by_winograd=True)
+
+
+@pytest.mark.parametrize(("channels", "fit"), [(MOST_CHANNELS, True), (MOST_CHANNELS + 1, False)])
+def test_integers_whose_sums_may_not_fit_are_refused(channels: int, fit: bool) -> None:
+    """The largest sums that there are fit 32 bits up to so many channels, and no further."""
+    assert (4 * channels * 9 * 255 * 127 < 2**31) is fit
+    shape = replace(PLAIN["winograd"], channels=channels, outputs=1)
+    layer, _ = layer_of("many", shape, Avx2Int8(), generator("many"))
+    assert fits(layer, Avx2Int8()) is fit

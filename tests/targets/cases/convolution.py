@@ -98,6 +98,7 @@ def case(
 def _operator(
     layer: Convolution, arithmetic: Arithmetic, tile: Tile, by_winograd: bool
 ) -> tuple[tirx.PrimFunc, Mapping[str, np.ndarray]]:
+    arithmetic = arithmetic.for_weights(layer.weights)
     if layer.depthwise:
         function = depthwise.depthwise(layer, arithmetic, tile)
         return function, depthwise.constants(layer, arithmetic)
@@ -117,8 +118,8 @@ def depthwise_cases(arithmetic: Arithmetic) -> Cases:
 
 
 def winograd_cases(arithmetic: Arithmetic) -> Cases:
-    """None for integers."""
-    return {} if on_integers(arithmetic) else _cases("winograd", WINOGRAD, arithmetic)
+    """None where the direct form is always better."""
+    return _cases("winograd", WINOGRAD, arithmetic) if arithmetic.products() else {}
 
 
 def _cases(kind: str, shapes: Mapping[str, Shape], arithmetic: Arithmetic) -> Cases:

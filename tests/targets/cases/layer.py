@@ -138,13 +138,21 @@ def tied(shape: Shape, rng: np.random.Generator) -> Numbers:
     return Numbers(numbers.x, weights, bias, np.full(len(weights), 0.5))
 
 
-def extreme(x: int) -> Fill:
+def narrow(shape: Shape, rng: np.random.Generator) -> Numbers:
+    """Weights of 7 bits, for which there may be a quicker form, at both ends of theirs."""
+    numbers = spread(shape, rng)
+    weights = rng.integers(-64, 65, shape.weights)
+    weights.flat[:2] = -64, 64
+    return replace(numbers, weights=weights, multipliers=2 * numbers.multipliers)
+
+
+def extreme(x: int, largest: int = 127) -> Fill:
     """The same `x` everywhere, and the weight furthest from zero: sums that no 16 bits hold."""
 
     def fill(shape: Shape, rng: np.random.Generator) -> Numbers:
-        weights = np.full(shape.weights, 127)
-        weights[::2] = -127
-        multipliers = np.full(len(weights), 130 / (255 * 127 * weights[0].size))
+        weights = np.full(shape.weights, largest)
+        weights[::2] = -largest
+        multipliers = np.full(len(weights), 130 / (255 * largest * weights[0].size))
         everywhere = np.full((shape.height, shape.width, shape.channels), x)
         return Numbers(everywhere, weights, np.arange(len(weights)), multipliers)
 
@@ -173,6 +181,10 @@ INTEGERS: Mapping[str, tuple[tuple[int, int], Fill]] = {
     "ties": ((100, 20), tied),
     "highest_inputs_and_weights": ((0, 128), extreme(255)),
     "lowest_inputs_and_weights": ((255, 128), extreme(0)),
+    "weights_of_7_bits": ((7, 130), narrow),
+    "highest_inputs_and_weights_of_7_bits": ((0, 128), extreme(255, 64)),
+    "highest_inputs_and_weights_just_beyond": ((0, 128), extreme(255, 65)),
+    "lowest_inputs_and_weights_of_7_bits": ((255, 128), extreme(0, 64)),
     "sums_of_32_bits": ((31, 128), full),
 }
 LIMITS = {"relu6": (0.0, 6.0), "relu": (0.0, np.inf), "around_zero": (-0.5, 0.5)}
