@@ -25,7 +25,7 @@ BOARDS = {
         Board(
             "x86-64-v3-avxvnni", "a PC with AVX-VNNI (Intel since Alder Lake)", "x86", MACHINE,
             "x86_64-linux-gnu", "x86-64-v3", ("+avxvnni",), (*_V3, "avx_vnni"),
-            {"int8": AvxVnni, "fp32": Avx2Float}, 4, "x86-64-v3-avxvnni",
+            {"int8": AvxVnni, "fp32": Avx2Float}, 4, "x86-64-v3",
         ),
         Board(
             "x86-64-v4-vnni", "a PC with AVX-512 and its int8 extension", "x86", MACHINE,

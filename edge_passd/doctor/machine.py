@@ -31,6 +31,7 @@ _V3 = ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe")
 _V4 = ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni")
 FEATURES = {
     "x86-64-v3": _V3,
+    "x86-64-v3-avxvnni": (*_V3, "avx_vnni"),
     "x86-64-v4-vnni": (*_V3, *_V4),
     "aarch64": ("asimd",),
     "aarch64-dotprod": ("asimd", "asimddp"),
