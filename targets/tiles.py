@@ -52,7 +52,7 @@ class Tiles:
         if layer.output.channels <= self.arithmetic.lanes:
             rows, vectors = 2 * rows, 1
         pixels = layer.output.height * layer.output.width
-        wide = min(layer.weights.shape[:2]) >= WIDE and self.arithmetic.products() is not None
+        wide = min(layer.weights.shape[:2]) >= WIDE and self.arithmetic.transformed() is not None
         return Tile(rows, vectors, by_output=pixels <= FEW * rows, winograd=wide)
 
 

@@ -17,14 +17,11 @@ from tvm.tirx.script.builder import ir as T
 from targets.operators.emit import bind, load, splat
 
 
-class Arithmetic(ABC):
-    """Primitives of one precision on one instruction set.
+class Product(ABC):
+    """How the micro-kernel multiplies rows of one dtype by weights.
 
     lanes: accumulators in a vector. depth: elements of K that one dot folds. step: elements of a
-    row that are loaded at once. stored: dtype of activations in memory; weight, accumulator:
-    dtypes. shift: what is added to an ONNX activation (u8) to store it. wide: channels that the
-    depthwise operator handles at once. tile: rows and vectors of a micro-kernel that fill the
-    registers, of which there are `registers`. pixels: that the depthwise operator handles at once.
+    row that are loaded at once. stored: dtype of rows in memory; weight, accumulator: dtypes.
     """
 
     lanes: ClassVar[int]
@@ -33,25 +30,6 @@ class Arithmetic(ABC):
     stored: ClassVar[str]
     weight: ClassVar[str]
     accumulator: ClassVar[str]
-    wide: ClassVar[int]
-    registers: ClassVar[int]
-    tile: ClassVar[tuple[int, int]]
-    pixels: ClassVar[int]
-    shift: ClassVar[int] = 0
-
-    @property
-    def lowest(self) -> int:
-        """The smallest stored integer; the largest is 255 more."""
-        return self.shift
-
-    def for_weights(self, weights: np.ndarray) -> Arithmetic:
-        """The one that is exact for a layer with these weights, over the same stored values."""
-        return self
-
-    def products(self) -> Arithmetic | None:
-        """What Winograd multiplies its transformed values by, over the same accumulators; None
-        where the direct form is always better."""
-        return None
 
     @abstractmethod
     def load_row(self, x: Expr, at: Expr) -> Any:
@@ -68,13 +46,6 @@ class Arithmetic(ABC):
     @abstractmethod
     def dot(self, total: Expr, x: Any, w: Any) -> Expr:
         """total + the products of `depth` elements, for every lane."""
-
-    @abstractmethod
-    def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
-        """int32 accumulators to one vector of stored activations.
-
-        Each times its float32 scale, rounded to even, plus `zero` (as stored), saturated.
-        """
 
     def pack(self, weights: np.ndarray, vectors: int) -> np.ndarray:
         """(K, N) weights, K a multiple of `depth`, to the order in which the kernel reads them.
@@ -99,6 +70,46 @@ class Arithmetic(ABC):
         return groups
 
 
+class Arithmetic(Product):
+    """Primitives of one precision on one instruction set.
+
+    stored: dtype of activations. shift: what is added to an ONNX activation (u8) to store it. wide:
+    channels that the depthwise operator handles at once. tile: rows and vectors of a micro-kernel
+    that fill the registers, of which there are `registers`. pixels: that the depthwise operator
+    handles at once.
+    """
+
+    wide: ClassVar[int]
+    registers: ClassVar[int]
+    tile: ClassVar[tuple[int, int]]
+    pixels: ClassVar[int]
+    shift: ClassVar[int] = 0
+
+    @property
+    def lowest(self) -> int:
+        """The smallest stored integer; the largest is 255 more."""
+        return self.shift
+
+    def for_weights(self, weights: np.ndarray) -> Arithmetic:
+        """The one that is exact for a layer with these weights, over the same stored values."""
+        return self
+
+    def transformed(self) -> Product | None:
+        """What multiplies Winograd's transformed values, into as many lanes; None where the direct
+        form is always better.
+
+        Transformed integers need 16 bits: activations are within +-1020, weights within +-1143.
+        """
+        return None
+
+    @abstractmethod
+    def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
+        """int32 accumulators to one vector of stored activations.
+
+        Each times its float32 scale, rounded to even, plus `zero` (as stored), saturated.
+        """
+
+
 class FloatArithmetic(Arithmetic):
     """fp32: one fused multiply-add for each element of K."""
 
@@ -106,7 +117,7 @@ class FloatArithmetic(Arithmetic):
     step = 1
     stored = weight = accumulator = "float32"
 
-    def products(self) -> Arithmetic | None:
+    def transformed(self) -> Product | None:
         return self
 
     def load_row(self, x: Expr, at: Expr) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
-from targets.isa.arithmetic import Arithmetic, FloatArithmetic, requantised
+from targets.isa.arithmetic import Arithmetic, FloatArithmetic, Product, requantised
 from targets.operators.emit import bind, intrinsic, join, load, splat
 
 # Two neighbours fit 16 bits: 2 * 255 * 64 = 32,640.
@@ -30,7 +30,7 @@ class Avx2Float(FloatArithmetic):
     wide = 8
 
 
-class Avx2Sixteen(Arithmetic):
+class Avx2Sixteen(Product):
     """Winograd's products of integers: vpmaddwd, two of 16 bits into 32."""
 
     lanes = 8
@@ -38,10 +38,6 @@ class Avx2Sixteen(Arithmetic):
     step = 2
     stored = weight = "int16"
     accumulator = "int32"
-    registers = 16
-    tile = (5, 2)
-    pixels = 3
-    wide = 8
 
     def load_row(self, x: Expr, at: Expr) -> Any:
         pair = T.reinterpret("int32", load(x, at, 2))
@@ -52,9 +48,6 @@ class Avx2Sixteen(Arithmetic):
 
     def dot(self, total: Expr, x: Any, w: Any) -> Expr:
         return total + intrinsic("llvm.x86.avx2.pmadd.wd", "int32x8", x, w)
-
-    def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
-        raise NotImplementedError("products are no layer's output")
 
 
 class _Avx2Int8(Arithmetic):
@@ -88,7 +81,7 @@ class Avx2Int8(_Avx2Int8):
         fits = weights.min() >= -LARGEST and weights.max() <= LARGEST
         return self if fits else Avx2Wide()
 
-    def products(self) -> Arithmetic | None:
+    def transformed(self) -> Product | None:
         return Avx2Sixteen()
 
     def dot(self, total: Expr, x: Any, w: Any) -> Expr:
@@ -101,7 +94,7 @@ class Avx2Wide(_Avx2Int8):
 
     weight = "int16"
 
-    def products(self) -> Arithmetic | None:
+    def transformed(self) -> Product | None:
         return Avx2Sixteen()
 
     def load_row(self, x: Expr, at: Expr) -> Any:

@@ -12,7 +12,8 @@ from tvm.tirx.script.builder import ir as T
 
 from targets.graph import Convolution
 from targets.isa.arithmetic import Arithmetic
-from targets.layout import Layout, flat, layout_of, stored_zero
+from targets.layout import Layout, flat, layout_of
+from targets.operators import epilogue
 from targets.operators.border import fill_border
 from targets.operators.emit import Argument, Index, constant, function, store
 from targets.operators.epilogue import Epilogue
@@ -31,27 +32,10 @@ class Pixels:
 
 
 def constants(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> dict[str, np.ndarray]:
-    """Packed weights, bias with the input's zero point folded in, and multipliers.
-
-    sum (x - z) w + b = sum x w + (b - z sum w), exactly, where x and z are as stored and the border
-    holds z.
-    """
-    inside = layout_of(layer.input, arithmetic)
-    weights = _weights(layer, inside.pitch)
-    return {
-        "weights": arithmetic.pack(weights, tile.vectors),
-        **biases(layer, arithmetic, weights.sum(0, layer.bias.dtype)),
-    }
-
-
-def biases(layer: Convolution, arithmetic: Arithmetic, sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Bias with the input's zero point folded in, and multipliers; sums: (O,) of the weights."""
-    pitch = layout_of(layer.output, arithmetic).pitch
-    bias = layer.bias - stored_zero(layer.input, arithmetic) * sums
-    arrays = {"bias": _padded(bias.astype(arithmetic.accumulator), pitch)}
-    if layer.multipliers is not None:
-        arrays["multipliers"] = _padded(layer.multipliers, pitch)
-    return arrays
+    """Packed weights, bias and multipliers."""
+    weights = _weights(layer, layout_of(layer.input, arithmetic).pitch)
+    packed = arithmetic.pack(weights, tile.vectors)
+    return {"weights": packed, **epilogue.constants(layer, arithmetic)}
 
 
 def _weights(layer: Convolution, pitch: int) -> np.ndarray:
@@ -62,10 +46,6 @@ def _weights(layer: Convolution, pitch: int) -> np.ndarray:
     return ordered.reshape(-1, outputs)
 
 
-def _padded(values: np.ndarray, size: int) -> np.ndarray:
-    return np.concatenate([values, np.zeros(size - len(values), values.dtype)])
-
-
 def convolution(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.PrimFunc:
     """f(x, weights, bias, [multipliers,] y)."""
     inside, outside = layout_of(layer.input, arithmetic), layout_of(layer.output, arithmetic)
@@ -73,17 +53,15 @@ def convolution(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.
 
     def body(x: Expr, *rest: Expr) -> None:
         buffers, y = dict(zip(arrays, rest, strict=False)), rest[-1]
-        epilogue = Epilogue(
-            stored_zero(layer.output, arithmetic), layer.limits, buffers.get("multipliers")
-        )
+        finish = Epilogue.of(layer, arithmetic, buffers.get("multipliers"))
         layouts = (inside, outside)
         if layer.kernel == 1 and layer.stride == 1 and not (inside.border or outside.border):
             layouts = (flat(inside), flat(outside))
         gemm = Gemm(
-            layer, arithmetic, tile, *layouts, x, buffers["weights"], buffers["bias"], y, epilogue
+            layer, arithmetic, tile, *layouts, x, buffers["weights"], buffers["bias"], y, finish
         )
         gemm.emit_parallel()
-        fill_border(y, outside, epilogue.zero)
+        fill_border(y, outside, finish.zero)
 
     arguments = [Argument("x", arithmetic.stored, inside.size)]
     arguments += [Argument(name, str(a.dtype), a.size) for name, a in arrays.items()]
@@ -99,10 +77,10 @@ class Gemm:
 
     def __init__(
         self, layer: Convolution, arithmetic: Arithmetic, tile: Tile, inside: Layout,
-        outside: Layout, x: Expr, weights: Expr, bias: Expr, y: Expr, epilogue: Epilogue,
+        outside: Layout, x: Expr, weights: Expr, bias: Expr, y: Expr, finish: Epilogue,
         origin: Index = 0,
     ) -> None:  # fmt: skip
-        self.arithmetic, self.tile, self.epilogue = arithmetic, tile, epilogue
+        self.arithmetic, self.tile, self.epilogue = arithmetic, tile, finish
         self.x, self.weights, self.bias, self.y = x, weights, bias, y
         self.inside, self.outside, self.origin = inside, outside, origin
         self.stride, self.corner = layer.stride, -(layer.kernel // 2)

@@ -11,7 +11,8 @@ from tvm.tirx.script.builder import ir as T
 
 from targets.graph import Convolution
 from targets.isa.arithmetic import Arithmetic
-from targets.layout import layout_of, stored_zero
+from targets.layout import layout_of
+from targets.operators import epilogue
 from targets.operators.border import fill_border
 from targets.operators.emit import Argument, Index, bind, constant, function, load, store
 from targets.operators.epilogue import Epilogue
@@ -21,19 +22,11 @@ TAPS = 9
 
 
 def constants(layer: Convolution, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
-    """Weights (9, C), integers in 16 bits, bias and multipliers; see `convolution.constants`."""
-    weights = layer.weights.reshape(-1, TAPS).T
-    zero = stored_zero(layer.input, arithmetic)
-    bias = layer.bias - zero * weights.sum(0, layer.bias.dtype)
-    arrays = {
-        "weights": np.ascontiguousarray(
-            weights if layer.multipliers is None else weights.astype(np.int16)
-        ).ravel(),
-        "bias": bias.astype(arithmetic.accumulator),
-    }
+    """Weights (9, C), integers in 16 bits, bias and multipliers."""
+    weights = np.ascontiguousarray(layer.weights.reshape(-1, TAPS).T).ravel()
     if layer.multipliers is not None:
-        arrays["multipliers"] = layer.multipliers
-    return arrays
+        weights = weights.astype(np.int16)
+    return {"weights": weights, **epilogue.constants(layer, arithmetic)}
 
 
 def depthwise(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.PrimFunc:
@@ -43,15 +36,11 @@ def depthwise(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.Pr
 
     def body(x: Expr, *rest: Expr) -> None:
         buffers, y = dict(zip(arrays, rest, strict=False)), rest[-1]
-        epilogue = Epilogue(
-            stored_zero(layer.output, arithmetic), layer.limits, buffers.get("multipliers")
-        )
-        strip = Strip(
-            layer, arithmetic, tile.rows, x, buffers["weights"], buffers["bias"], epilogue
-        )
+        finish = Epilogue.of(layer, arithmetic, buffers.get("multipliers"))
+        strip = Strip(layer, arithmetic, tile.rows, x, buffers["weights"], buffers["bias"], finish)
         with T.parallel(outside.height) as row:
             strip.emit(row, y, lambda column, channel: outside.at(row, column) + channel)
-        fill_border(y, outside, epilogue.zero)
+        fill_border(y, outside, finish.zero)
 
     arguments = [Argument("x", arithmetic.stored, inside.size)]
     arguments += [Argument(name, str(a.dtype), a.size) for name, a in arrays.items()]
@@ -64,14 +53,14 @@ class Strip:
 
     def __init__(
         self, layer: Convolution, arithmetic: Arithmetic, pixels: int,
-        x: Expr, weights: Expr, bias: Expr, epilogue: Epilogue,
+        x: Expr, weights: Expr, bias: Expr, finish: Epilogue,
     ) -> None:  # fmt: skip
         self.channels, self.wide = layer.output.channels, arithmetic.wide
         if self.channels % self.wide:
             raise ValueError(
                 f"{layer.name}: {self.channels} channels are no multiple of {self.wide}"
             )
-        self.arithmetic, self.epilogue = arithmetic, epilogue
+        self.arithmetic, self.epilogue = arithmetic, finish
         self.x, self.weights, self.bias = x, weights, bias
         self.inside, self.stride = layout_of(layer.input, arithmetic), layer.stride
         self.width = layer.output.width

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
-from targets.isa.arithmetic import Arithmetic
+from targets.isa.arithmetic import Product
 from targets.operators.emit import Index, constant, load, local, store
 
 
@@ -36,11 +36,9 @@ class Registers:
     A buffer each, so that LLVM sees registers in them.
     """
 
-    def __init__(self, arithmetic: Arithmetic, rows: int, vectors: int) -> None:
-        self.rows, self.vectors, self.lanes = rows, vectors, arithmetic.lanes
-        self._buffers = [
-            local(arithmetic.lanes, arithmetic.accumulator) for _ in range(rows * vectors)
-        ]
+    def __init__(self, product: Product, rows: int, vectors: int) -> None:
+        self.rows, self.vectors, self.lanes = rows, vectors, product.lanes
+        self._buffers = [local(product.lanes, product.accumulator) for _ in range(rows * vectors)]
 
     def __getitem__(self, at: tuple[int, int]) -> Expr:
         return load(self._buffers[at[0] * self.vectors + at[1]], 0, self.lanes)
@@ -58,7 +56,7 @@ def start(registers: Registers, bias: Expr, at: Index) -> None:
 
 
 def accumulate(
-    arithmetic: Arithmetic,
+    product: Product,
     registers: Registers,
     x: Expr,
     rows: Sequence[Index],
@@ -70,23 +68,23 @@ def accumulate(
 
     rows: index in x of the first element of each row.
     """
-    depth, width = arithmetic.depth, registers.vectors * arithmetic.lanes * arithmetic.depth
-    groups, per_step = reduction.length // depth, arithmetic.step // depth
+    depth, width = product.depth, registers.vectors * product.lanes * product.depth
+    groups, per_step = reduction.length // depth, product.step // depth
 
     def step(segment: Index, group: Index, count: int) -> None:
         """`count` groups of K, of one load from every row."""
         offset = segment * reduction.stride + group * depth
-        loaded = [arithmetic.load_row(x, row + offset) for row in rows]
+        loaded = [product.load_row(x, row + offset) for row in rows]
         for each in range(count):
             at = panel + (segment * groups + group + each) * width
             weights = [
-                arithmetic.load_weights(w, at + v * arithmetic.lanes * depth)
+                product.load_weights(w, at + v * product.lanes * depth)
                 for v in range(registers.vectors)
             ]
             for r, row in enumerate(loaded):
-                operand = arithmetic.operand(row, each)
+                operand = product.operand(row, each)
                 for v, weight in enumerate(weights):
-                    registers[r, v] = arithmetic.dot(registers[r, v], operand, weight)
+                    registers[r, v] = product.dot(registers[r, v], operand, weight)
 
     def segment_of(segment: Index) -> None:
         whole, rest = divmod(groups, per_step)

@@ -22,10 +22,10 @@ from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
 from targets.graph import Convolution
-from targets.isa.arithmetic import Arithmetic
-from targets.layout import layout_of, stored_zero
+from targets.isa.arithmetic import Arithmetic, Product
+from targets.layout import layout_of
+from targets.operators import epilogue
 from targets.operators.border import fill_border
-from targets.operators.convolution import biases
 from targets.operators.emit import Argument, Index, bind, constant, function, load, splat, store
 from targets.operators.epilogue import Epilogue
 from targets.operators.gemm import Reduction, Registers, accumulate
@@ -42,7 +42,7 @@ def fits(layer: Convolution, arithmetic: Arithmetic) -> bool:
     """Whether the layer is one that this operator computes."""
     output = layer.output
     return (
-        arithmetic.products() is not None
+        arithmetic.transformed() is not None
         and layer.kernel == 3
         and layer.stride == 1
         and not layer.depthwise
@@ -52,9 +52,8 @@ def fits(layer: Convolution, arithmetic: Arithmetic) -> bool:
 
 
 def constants(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> dict[str, np.ndarray]:
-    """The transformed weights of the 16 places (integers times four), each packed, bias and
-    multipliers; see `convolution.constants`."""
-    products = _products(arithmetic)
+    """The transformed weights of the 16 places, integers times four, packed; bias, multipliers."""
+    product = _product(arithmetic)
     pitch = layout_of(layer.input, arithmetic).pitch
     moved = np.einsum("ui,ocij,vj->uvco", _G, layer.weights.astype(np.float64), _G)
     if layer.multipliers is not None:
@@ -62,17 +61,14 @@ def constants(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> dict[st
     outputs, channels = layer.weights.shape[:2]
     padded = np.zeros((PLACES, pitch, outputs))
     padded[:, :channels] = moved.reshape(PLACES, channels, outputs)
-    packed = [products.pack(each.astype(products.weight), tile.vectors) for each in padded]
-    return {
-        "weights": np.concatenate(packed),
-        **biases(layer, arithmetic, layer.weights.sum((1, 2, 3), layer.bias.dtype)),
-    }
+    packed = [product.pack(each.astype(product.weight), tile.vectors) for each in padded]
+    return {"weights": np.concatenate(packed), **epilogue.constants(layer, arithmetic)}
 
 
-def _products(arithmetic: Arithmetic) -> Arithmetic:
-    products = arithmetic.products()
-    assert products is not None
-    return products
+def _product(arithmetic: Arithmetic) -> Product:
+    product = arithmetic.transformed()
+    assert product is not None
+    return product
 
 
 def winograd(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.PrimFunc:
@@ -84,13 +80,9 @@ def winograd(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.Pri
 
     def body(x: Expr, *rest: Expr) -> None:
         buffers, y = dict(zip(arrays, rest, strict=False)), rest[-1]
-        epilogue = Epilogue(
-            stored_zero(layer.output, arithmetic), layer.limits, buffers.get("multipliers")
-        )
-        _Winograd(
-            layer, arithmetic, tile, x, buffers["weights"], buffers["bias"], y, epilogue
-        ).emit()
-        fill_border(y, outside, epilogue.zero)
+        finish = Epilogue.of(layer, arithmetic, buffers.get("multipliers"))
+        _Winograd(layer, arithmetic, tile, x, buffers["weights"], buffers["bias"], y, finish).emit()
+        fill_border(y, outside, finish.zero)
 
     arguments = [Argument("x", arithmetic.stored, inside.size)]
     arguments += [Argument(name, str(a.dtype), a.size) for name, a in arrays.items()]
@@ -101,10 +93,10 @@ def winograd(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.Pri
 class _Winograd:
     def __init__(
         self, layer: Convolution, arithmetic: Arithmetic, tile: Tile,
-        x: Expr, weights: Expr, bias: Expr, y: Expr, epilogue: Epilogue,
+        x: Expr, weights: Expr, bias: Expr, y: Expr, finish: Epilogue,
     ) -> None:  # fmt: skip
         self.arithmetic, self.lanes, self.tile = arithmetic, arithmetic.lanes, tile
-        self.products, self.epilogue = _products(arithmetic), epilogue
+        self.product, self.epilogue = _product(arithmetic), finish
         self.x, self.weights, self.bias, self.y = x, weights, bias, y
         self.inside, self.outside = (
             layout_of(each, arithmetic) for each in (layer.input, layer.output)
@@ -120,10 +112,10 @@ class _Winograd:
         vectors = self.outside.pitch // self.lanes
         with T.parallel(self.strips) as strip:
             pitch, block = self.inside.pitch, self.tile.vectors * self.lanes
-            moved = T.alloc_buffer((PLACES * self.tiles * pitch,), self.products.stored)
-            products = T.alloc_buffer((PLACES * self.rows * block,), self.products.accumulator)
+            moved = T.alloc_buffer((PLACES * self.tiles * pitch,), self.product.stored)
+            products = T.alloc_buffer((PLACES * self.rows * block,), self.product.accumulator)
             # As many as a vector holds of what they are moved to.
-            wide = self.lanes * self.products.depth
+            wide = self.lanes * self.product.depth
             wide = wide if pitch % wide == 0 else self.lanes
             with T.serial(self.tiles) as t, T.serial(pitch // wide) as c:
                 self._move_in(strip, t, c * wide, wide, moved)
@@ -153,7 +145,7 @@ class _Winograd:
                 store(moved, at, value, wide)
 
     def _load(self, at: Index, wide: int) -> Expr:
-        return T.cast(load(self.x, at, wide), f"{self.products.stored}x{wide}")
+        return T.cast(load(self.x, at, wide), f"{self.product.stored}x{wide}")
 
     def _block(
         self, strip: Index, output: Index, vectors: int, moved: Expr, products: Expr
@@ -164,14 +156,14 @@ class _Winograd:
         with T.serial(self.tiles // self.rows) as group:
             first = group * self.rows
             with T.serial(PLACES) as place:
-                registers = Registers(self.products, self.rows, vectors)
+                registers = Registers(self.product, self.rows, vectors)
                 for r in range(self.rows):
                     for v in range(vectors):
-                        registers[r, v] = splat(0, self.products.accumulator, self.lanes)
+                        registers[r, v] = splat(0, self.product.accumulator, self.lanes)
                 start = bind((place * self.tiles + first) * pitch)
                 panel = place * (pitch * self.outside.pitch) + output * pitch
                 accumulate(
-                    self.products, registers, moved,
+                    self.product, registers, moved,
                     [start + r * pitch for r in range(self.rows)],
                     self.weights, panel, reduction,
                 )  # fmt: skip

@@ -228,7 +228,10 @@ def test_a_model_that_is_not_there_or_not_exported(
     [
         (("--board", "toaster"), "no board 'toaster'; there are "),
         (("--target", "arm", "--board", "pi"), "raspberry-pi-4, raspberry-pi-5, jetson-nano"),
-        (("--target", "x86", "--board", "pi"), "x86-64-v3, x86-64-v3-avxvnni, x86-64-v4-vnni and native"),
+        (
+            ("--target", "x86", "--board", "pi"),
+            "x86-64-v3, x86-64-v3-avxvnni, x86-64-v4-vnni and native",
+        ),
         (("--target", OTHER, "--board", "native"), f"has no native {OTHER} board"),
         (("--precision", "int8"), "is fp32, which compiling does not change"),
         (("--precision", "fp16"), f"{HERE} has no fp16 kernels; compile for int8 or fp32"),

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from targets import arm, x86
-from targets.isa.arithmetic import Arithmetic
+from targets.isa.arithmetic import Arithmetic, Product
 
 BOARDS = [board for module in (arm, x86) for board in module.BOARDS.values()]
 LARGE, SMALL = (np.full((1, 1), value, np.int8) for value in (127, 1))
 
 
-def forms(arithmetic: Arithmetic) -> list[Arithmetic | None]:
+def forms(arithmetic: Arithmetic) -> list[Product | None]:
     """Itself, and what it leaves some layers to."""
     others = [arithmetic.for_weights(weights) for weights in (LARGE, SMALL)]
-    return [arithmetic, *others, arithmetic.products()]
+    return [arithmetic, *others, arithmetic.transformed()]
 
 
 ARITHMETICS = sorted(
@@ -36,7 +36,7 @@ IN_PAIRS = {"NeonPairs"}
 EVEN_FIRST = {"Avx2Wide"}
 
 
-def place_in_vector(arithmetic: Arithmetic, lane: int, step: int) -> int:
+def place_in_vector(arithmetic: Product, lane: int, step: int) -> int:
     """Where a vector has the weight of a lane for element `step` of a group of K."""
     if type(arithmetic).__name__ in IN_PAIRS:
         return step // 2 * 2 * arithmetic.lanes + lane * 2 + step % 2
@@ -45,7 +45,7 @@ def place_in_vector(arithmetic: Arithmetic, lane: int, step: int) -> int:
     return lane * arithmetic.depth + step
 
 
-def packed(weights: np.ndarray, vectors: int, arithmetic: Arithmetic) -> list[int]:
+def packed(weights: np.ndarray, vectors: int, arithmetic: Product) -> list[int]:
     """Weight by weight: blocks of vectors, groups of K, vectors, what is inside a vector."""
     k, n = weights.shape
     lanes, depth = arithmetic.lanes, arithmetic.depth
@@ -67,7 +67,7 @@ def packed(weights: np.ndarray, vectors: int, arithmetic: Arithmetic) -> list[in
 @pytest.mark.parametrize("kind", ARITHMETICS, ids=lambda kind: kind.__name__)
 @given(st.integers(1, 6), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**31))
 def test_weights_lie_as_the_kernel_reads_them(
-    kind: type[Arithmetic], groups: int, outputs: int, vectors: int, seed: int
+    kind: type[Product], groups: int, outputs: int, vectors: int, seed: int
 ) -> None:
     arithmetic = kind()
     size = groups * arithmetic.depth, outputs

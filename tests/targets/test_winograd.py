@@ -17,7 +17,7 @@ from tests.targets.cases.convolution import PLAIN, case, winograd_cases
 from tests.targets.cases.layer import Shape, layer_of
 from tests.targets.native import NATIVE, Native, every
 
-FITTING = [each for each in NATIVE if each.arithmetic.products()]
+FITTING = [each for each in NATIVE if each.arithmetic.transformed()]
 
 
 @every(winograd_cases)

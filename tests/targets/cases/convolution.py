@@ -119,7 +119,7 @@ def depthwise_cases(arithmetic: Arithmetic) -> Cases:
 
 def winograd_cases(arithmetic: Arithmetic) -> Cases:
     """None where the direct form is always better."""
-    return _cases("winograd", WINOGRAD, arithmetic) if arithmetic.products() else {}
+    return _cases("winograd", WINOGRAD, arithmetic) if arithmetic.transformed() else {}
 
 
 def _cases(kind: str, shapes: Mapping[str, Shape], arithmetic: Arithmetic) -> Cases:
