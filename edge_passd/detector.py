@@ -29,6 +29,8 @@ class Detector:
     engine: a name in `engines.table.ENGINES`, or "auto", the first installed that takes the model.
     threads: of the computation; None leaves the choice to the engine.
     soft_nms: overlapping boxes lose score instead of being dropped.
+    allow_saturation: run an int8 model whose sums saturate on this processor, see
+    `edge_passd.saturation`; it finds other boxes than elsewhere.
     Raises BadInput for a model or engine that cannot be used.
     """
 
@@ -38,9 +40,10 @@ class Detector:
         engine: str = AUTO,
         threads: int | None = None,
         soft_nms: bool = False,
+        allow_saturation: bool = False,
     ) -> None:
         path = default_model() if model is None else Path(model)
-        self._set(load_engine(path, engine, threads), path, soft_nms)
+        self._set(load_engine(path, engine, threads, allow_saturation), path, soft_nms)
 
     @classmethod
     def from_engine(cls, engine: Engine, soft_nms: bool = False) -> Detector:

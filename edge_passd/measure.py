@@ -21,7 +21,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class EvalOptions:
-    """model: file or run folder, None for the shipped one; engine, threads, soft_nms: as in
+    """model: file or run folder, None for the shipped one; engine to allow_saturation: as in
     `Detector`; json_file: where the figures go, or None."""
 
     model: Path | None = None
@@ -29,6 +29,7 @@ class EvalOptions:
     threads: int | None = None
     soft_nms: bool = False
     json_file: Path | None = None
+    allow_saturation: bool = False
 
 
 def measure(options: EvalOptions, data: DataSet, console: Console) -> dict[str, Any]:
@@ -38,7 +39,9 @@ def measure(options: EvalOptions, data: DataSet, console: Console) -> dict[str, 
     """
     if options.json_file:
         require_writable(options.json_file)  # before the minutes of measuring, not after
-    detector = Detector(options.model, options.engine, options.threads, options.soft_nms)
+    detector = Detector(
+        options.model, options.engine, options.threads, options.soft_nms, options.allow_saturation
+    )
     with Progress(console=console, transient=True) as bars:
         bar = bars.add_task(f"{detector.info.name} on {data.name}", total=len(data.samples))
         figures = evaluate(detector, data, lambda done: bars.update(bar, completed=done))

@@ -15,6 +15,9 @@ from edge_passd.detector import Detector
 from edge_passd.engines.base import Engine
 from edge_passd.photo import read_photo
 
+# In the name of a file that did not pass and is kept to be looked into.
+FAILED_GATE = ".failed."
+
 
 @dataclass(frozen=True)
 class Limits:

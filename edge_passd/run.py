@@ -31,7 +31,8 @@ class RunOptions:
     """What the user asked for.
 
     source: photo, folder, pattern, video, URL or "-"; or else camera: its number.
-    model: None is the model that ships with the package. classes: names to keep, empty for all.
+    model: None is the model that ships with the package. engine to allow_saturation: as in
+    `Detector`. classes: names to keep, empty for all.
     conf: least score to keep. track: give what is seen an id; lines, zones: NAME:x,y,... where it
     is counted. show: a window. serve: the port of a page, host: its address, token_file: what
     viewers must know stands in it, or in the environment variable EDGE_PASSD_TOKEN.
@@ -45,6 +46,7 @@ class RunOptions:
     engine: str = AUTO
     threads: int | None = None
     soft_nms: bool = False
+    allow_saturation: bool = False
     conf: float = 0.4
     classes: tuple[str, ...] = ()
     track: bool = False
@@ -88,7 +90,10 @@ def run(options: RunOptions) -> Tally:
         options = replace(options, save=free_name(source, options.save, complain))
         sinks = open_sinks(source, options.sinks, complain)
         windows = [open_window(source)] if options.show else []
-        detector = Detector(options.model, options.engine, options.threads, options.soft_nms)
+        detector = Detector(
+            options.model, options.engine, options.threads, options.soft_nms,
+            options.allow_saturation,
+        )  # fmt: skip
         process = Perception(
             detector, options.conf, options.classes, options.track, options.lines, options.zones
         )

@@ -11,12 +11,14 @@ from pathlib import Path
 import onnx
 from rich.console import Console
 
+from edge_passd import onnx_file
 from edge_passd.bundle import Manifest, write_bundle
 from edge_passd.bundle.tables import show_operators
 from edge_passd.engines.base import check_model
 from edge_passd.errors import BadInput
 from edge_passd.files import require_file, require_writable
 from edge_passd.model_info import METADATA_KEY
+from edge_passd.saturation import require_promise
 from targets.backend import Preset, backend_of
 from targets.dump import Dump
 from targets.graph import Graph
@@ -87,7 +89,8 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise BadInput(f"{path}: no valid ONNX model ({reason}); export it again") from error
     metadata = {each.key: each.value for each in model.metadata_props}.get(METADATA_KEY)
     shapes = {each.name: _shape(each) for each in model.graph.input}
-    check_model(path, metadata, shapes, [each.name for each in model.graph.output])
+    info = check_model(path, metadata, shapes, [each.name for each in model.graph.output])
+    require_promise(info, onnx_file.read(path).weights, str(path))
     return model
 
 

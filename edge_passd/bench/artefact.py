@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_passd import __version__
+from edge_passd import __version__, saturation
 from edge_passd.any_detector import AnyDetector
 from edge_passd.bundle import Manifest, read_manifest
 from edge_passd.detector import Detector
@@ -37,16 +37,18 @@ class Candidate:
     name: str | None = None
 
 
-def candidate(path: Path, engine: str, soft_nms: bool) -> Candidate:
+def candidate(path: Path, engine: str, soft_nms: bool, allow_saturation: bool) -> Candidate:
     """A model of edge-passd, opened as `Detector` does; BadInput if no engine here takes it."""
-    chosen = choose(path, engine)
-    return Candidate(
-        path, partial(Detector, path, chosen, soft_nms=soft_nms), ENGINES[chosen].library
-    )
+    chosen = choose(path, engine, allow_saturation)
+    opened = partial(Detector, path, chosen, soft_nms=soft_nms, allow_saturation=allow_saturation)
+    return Candidate(path, opened, ENGINES[chosen].library)
 
 
 def identity(detector: AnyDetector, measured: Candidate) -> dict[str, Any]:
-    """What tells one artefact from another: name, file, sha256, size, precision, engine."""
+    """What tells one artefact from another: name, file, sha256, size, precision, engine.
+
+    saturates: whether the engine computes it wrong on this processor, see `edge_passd.saturation`.
+    """
     path = measured.path
     return {
         "model": detector.info.name,
@@ -55,6 +57,7 @@ def identity(detector: AnyDetector, measured: Candidate) -> dict[str, Any]:
         "model_bytes": path.stat().st_size if path.is_file() else None,
         "precision": detector.info.precision,
         "engine": detector.engine,
+        "saturates": saturation.problem(path, detector.engine) is not None,
     }
 
 

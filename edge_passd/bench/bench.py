@@ -44,7 +44,7 @@ from edge_passd.sinks.json_lines import STDOUT
 class BenchOptions:
     """What the user asked for.
 
-    model: None is the model that ships with the package. engine, threads, soft_nms: as in
+    model: None is the model that ships with the package. engine to allow_saturation: as in
     `Detector`; a `Candidate` in place of a path brings its own engine and NMS.
     photo: a photo or a folder, None is the cat that comes along.
     power: measure energy, and the idle machine before, for what detecting adds.
@@ -57,6 +57,7 @@ class BenchOptions:
     engine: str = AUTO
     threads: int | None = None
     soft_nms: bool = False
+    allow_saturation: bool = False
     photo: Path | None = None
     power: bool = False
     protocol: Protocol = DEFAULT
@@ -138,7 +139,9 @@ def bench(
 
 
 def _candidate(model: Path | Candidate, engine: str, options: BenchOptions) -> Candidate:
-    return candidate(model, engine, options.soft_nms) if isinstance(model, Path) else model
+    if isinstance(model, Candidate):
+        return model
+    return candidate(model, engine, options.soft_nms, options.allow_saturation)
 
 
 def _prepare(options: BenchOptions, data: DataSet | None) -> tuple[Photos, dict[str, Any] | None]:

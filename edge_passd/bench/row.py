@@ -72,6 +72,7 @@ def parse_row(text: str | bytes, where: str) -> dict[str, Any]:
         raise BadInput(
             f"{where}: row schema {schema}, this edge-passd reads {SCHEMA}; {newer}{_CURE}"
         )
+    values = {**_LATER, **values}
     row.fields(values, _EVERY)
     if values["status"] != OK:
         row.fields(values, _NOT_OK)
@@ -143,6 +144,10 @@ _OBJECT_OR_NULL = _or_null(OBJECT)
 _ESTIMATE = Field(_is_estimate, "an object of three numbers: value, low and high")
 _AP = Field(lambda value: is_number(value) and (value == -1 or 0 <= value <= 1), "0 to 1, or -1")
 
+_TRUTH = Field(lambda value: type(value) is bool, "true or false")
+
+# What the first rows of this schema lack, and what it was for them as far as they tell.
+_LATER = {"saturates": False}
 _EVERY = {
     "status": Field(
         lambda value: value in (OK, UNSUPPORTED, FAILED), f"{OK}, {UNSUPPORTED} or {FAILED}"
@@ -157,6 +162,7 @@ _MEASURED = {
     "model_sha256": _or_null(_DIGEST),
     "model_bytes": _or_null(_SIZE),
     "precision": TEXT,
+    "saturates": _TRUTH,
     "classes": Field(is_list_of(is_text), "a list of names"),
     "input_size": COUNT,
     "target": _OBJECT_OR_NULL,
@@ -207,12 +213,12 @@ _PARTS: dict[str, dict[str, Field]] = {
     "warm_up": {
         "iterations": COUNT,
         "seconds": _POSITIVE,
-        "stable": Field(lambda value: type(value) is bool, "true or false"),
+        "stable": _TRUTH,
     },
     "measured": {
         "iterations": COUNT,
         "seconds": _POSITIVE,
-        "complete": Field(lambda value: type(value) is bool, "true or false"),
+        "complete": _TRUTH,
     },
     "photos": {"source": TEXT, "count": COUNT, "detections": _POSITIVE},
     "latency_ms": _LATENCY,

@@ -14,6 +14,8 @@ from rich.text import Text
 from edge_passd.bundle.manifest import Manifest
 from edge_passd.bundle.plan import CudaPlan, Launch
 from edge_passd.fields import is_size
+from edge_passd.model_info import ModelInfo
+from edge_passd.saturation import verdict
 
 TOP = 15  # operators, unless all are asked for
 DIGEST_DIGITS = 16  # of a sha256, enough to tell files apart
@@ -42,6 +44,32 @@ def show(manifest: Manifest, path: Path, console: Console, every_operator: bool 
         show_operators(operators, console, every_operator)
 
 
+def show_model(info: ModelInfo, path: Path, console: Console) -> None:
+    """Print identity and provenance of the .onnx or .tflite file at `path`."""
+    console.print(_pairs(path.name, _model_identity(info, path)))
+    if info.training:
+        console.print(_pairs("training", info.training.items()))
+
+
+def _model_identity(info: ModelInfo, path: Path) -> Iterable[tuple[str, Any]]:
+    yield from _of_model(info)
+    yield "precision", info.precision
+    yield from _thresholds(info)
+    yield "on x86", verdict(path, info)
+    yield "size", f"{path.stat().st_size / 1e6:.1f} MB"
+
+
+def _of_model(model: ModelInfo) -> Iterable[tuple[str, Any]]:
+    yield "model", model.name
+    yield "classes", ", ".join(model.classes)
+    yield "input", f"{model.input_size} x {model.input_size} pixels, {model.resize}"
+
+
+def _thresholds(model: ModelInfo) -> Iterable[tuple[str, Any]]:
+    yield "score threshold", model.score_threshold
+    yield "at most", f"{model.max_detections} detections, NMS at IoU {model.nms_iou}"
+
+
 def show_operators(
     operators: Sequence[Mapping[str, Any]], console: Console, every: bool = False
 ) -> None:
@@ -51,13 +79,10 @@ def show_operators(
 
 def _identity(manifest: Manifest) -> Iterable[tuple[str, Any]]:
     model, target, plan = manifest.model, manifest.target, manifest.plan
-    yield "model", model.name
-    yield "classes", ", ".join(model.classes)
-    yield "input", f"{model.input_size} x {model.input_size} pixels, {model.resize}"
+    yield from _of_model(model)
     yield "boxes", plan.boxes
     yield "precision", _precision(manifest)
-    yield "score threshold", model.score_threshold
-    yield "at most", f"{model.max_detections} detections, NMS at IoU {model.nms_iou}"
+    yield from _thresholds(model)
     yield "target", f"{target.kind}: {target.board}"
     yield "compiled for", f"{target.cpu}, {target.triple}"
     if isinstance(plan, CudaPlan):

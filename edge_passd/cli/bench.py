@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edge_passd.cli.options import ALLOW_SATURATION
 from edge_passd.engines.table import AUTO, ENGINES
 
 EXAMPLES = """
@@ -43,6 +44,7 @@ _ENGINE = click.Choice([AUTO, *ENGINES])
     metavar="N",
     help="Of the computation; by default the engine's choice.",
 )
+@click.option("--allow-saturation", is_flag=True, help=ALLOW_SATURATION)
 @click.option("--soft-nms", is_flag=True, help="Lower overlapping scores instead of dropping.")
 @click.option(
     "--photo",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from edge_passd.cli.options import ALLOW_SATURATION
+
 EXAMPLES = """
 \b
 Examples:
@@ -26,6 +28,7 @@ Examples:
     type=click.IntRange(min=1),
     help="Of the computation; by default the engine's choice.",
 )
+@click.option("--allow-saturation", is_flag=True, help=ALLOW_SATURATION)
 @click.option("--soft-nms", is_flag=True, help="Lower overlapping scores instead of dropping.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures.")
 def evaluate(
@@ -34,6 +37,7 @@ def evaluate(
     split: str,
     engine: str,
     threads: int | None,
+    allow_saturation: bool,
     soft_nms: bool,
     json_file: Path | None,
 ) -> None:
@@ -48,5 +52,5 @@ def evaluate(
     from edge_passd.measure import EvalOptions, measure
     from quant.data.reader import read_split
 
-    options = EvalOptions(model, engine, threads, soft_nms, json_file)
+    options = EvalOptions(model, engine, threads, soft_nms, json_file, allow_saturation)
     measure(options, read_split(data, split), Console())

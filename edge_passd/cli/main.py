@@ -34,7 +34,7 @@ COMMANDS = {
     "bench": CommandRow("edge_passd.cli.bench:bench", "Measure speed, and accuracy with it."),
     "report": CommandRow("edge_passd.cli.report:report", "Compare what bench measured, on a page."),
     "run": CommandRow("edge_passd.cli.run:run", "Detect in photos, videos, streams and cameras."),
-    "inspect": CommandRow("edge_passd.cli.inspect:inspect", "Show what is in a compiled bundle."),
+    "inspect": CommandRow("edge_passd.cli.inspect:inspect", "Show what is in a model or bundle."),
     "doctor": CommandRow("edge_passd.cli.doctor:doctor", "Say what this machine can do."),
 }
 

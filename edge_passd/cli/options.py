@@ -35,6 +35,9 @@ class GroupedCommand(click.Command):
                     formatter.write_dl(rows)
 
 
+ALLOW_SATURATION = "Run an int8 model whose sums saturate on this processor; boxes are off."
+
+
 class Finite(click.FloatRange):
     """A number in a range: click's own lets "nan" pass, which is in none, and "inf"."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from edge_passd.cli.options import Finite, GroupedCommand, GroupedOption
+from edge_passd.cli.options import ALLOW_SATURATION, Finite, GroupedCommand, GroupedOption
 from edge_passd.engines.table import AUTO, ENGINES
 
 EXAMPLES = """
@@ -94,6 +94,7 @@ _POSITIVE = Finite(min=0, min_open=True)
 @_model("--threads", type=click.IntRange(min=1), metavar="N", help="Of the engine.")
 @_model("--conf", type=Finite(0, 1), default=0.4, show_default=True, help="Least score.")
 @_model("--classes", default="", callback=_names, metavar="A,B", help="Only these classes.")
+@_model("--allow-saturation", is_flag=True, help=ALLOW_SATURATION)
 @_model("--soft-nms", is_flag=True, help="Lower the score of overlaps, do not drop them.")
 @_track("--track", is_flag=True, help="Give what is seen an id that stays.")
 @_track(

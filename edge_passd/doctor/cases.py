@@ -13,7 +13,7 @@ ONE_STEP, ONE_WIDE_STEP = 0.5, 4.0
 
 # Where the only instruction adds two products of a u8 and an s8 in 16 bits, onnxruntime and
 # OpenVINO use it all the same.
-SATURATES = "sums of large bytes saturate on a PC without VNNI; a .passd computes them right"
+SATURATES = "sums of int8 weights over the full range saturate on this processor (no VNNI)"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 from edge_passd import __version__
 from edge_passd.board.identity import identify
-from edge_passd.bundle.machine import this_machine
 from edge_passd.doctor.cameras import check_cameras
 from edge_passd.doctor.conformance import Conformance, try_operators
 from edge_passd.doctor.engines import check_engines
@@ -39,7 +38,7 @@ Check = Callable[[Patient], Iterator[Finding]]
 # In the order of the report. To add one: a function, and a row here.
 GROUPS: dict[str, Check] = {
     "machine": lambda patient: check_machine(patient.root),
-    ENGINES_GROUP: lambda patient: check_engines(patient.kind, patient.quick, this_machine()),
+    ENGINES_GROUP: lambda patient: check_engines(patient.kind, patient.quick),
     "pictures": lambda patient: check_opencv(patient.kind),
     "cameras": lambda patient: check_cameras(patient.kind, patient.root),
     "tools": lambda patient: check_tools(patient.quick),
@@ -61,6 +60,11 @@ class Report:
         return any(each.state == BROKEN for each in findings) or bool(
             self.conformance and self.conformance.broken
         )
+
+    @property
+    def saturating(self) -> list[str]:
+        """Engines that compute full-range int8 models wrong on this processor."""
+        return [each.name for each in self.groups.get(ENGINES_GROUP, ()) if each.state == LIMITED]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, with stable keys."""

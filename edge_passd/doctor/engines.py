@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 
 from edge_passd.board.identity import JETSON, PC
-from edge_passd.bundle.machine import Machine
 from edge_passd.detector import default_model
 from edge_passd.doctor.answers import FOLDER, MODEL_ANSWER, model_answer
 from edge_passd.doctor.cases import SATURATES
@@ -19,7 +18,6 @@ from edge_passd.doctor.trials import (
     CONFORMANT,
     CONVOLUTION,
     CRASHED,
-    WRONG,
     Verdict,
     cuda_gpu,
     torch_model,
@@ -29,9 +27,10 @@ from edge_passd.doctor.trials import (
 from edge_passd.engines.cuda_driver import capability_name, version_name
 from edge_passd.engines.table import ENGINES, ONNX, TFLITE
 from edge_passd.errors import BadInput
+from edge_passd.saturation import saturates
 
 LIMIT_S = 30.0  # for loading a library and a model on a slow board
-_VNNI = {"avx512_vnni", "avx_vnni"}
+SATURATION_CURE = "int8 models with weights of 7 bits (edge-passd qat), or compiled ones"
 
 # What each engine is put through; those that bundles bring along need a bundle.
 TRIALS = {
@@ -42,13 +41,11 @@ TRIALS = {
 }
 
 
-def check_engines(
-    kind: str, quick: bool, machine: Machine, limit_s: float = LIMIT_S
-) -> Iterator[Finding]:
+def check_engines(kind: str, quick: bool, limit_s: float = LIMIT_S) -> Iterator[Finding]:
     """kind: of the board. quick: without trying them. limit_s: for each."""
     yield model_finding()
     for name in ENGINES:
-        yield _check(name, kind, quick, machine, limit_s)
+        yield _check(name, kind, quick, limit_s)
     if not any(row.library for row in ENGINES.values() if row.takes == ONNX):
         yield Finding(
             "an engine", MISSING, "none runs the model that ships with the package",
@@ -79,7 +76,7 @@ def installed(library: str) -> str:
         return f"{names[0]}, of unknown version"
 
 
-def _check(name: str, kind: str, quick: bool, machine: Machine, limit_s: float) -> Finding:
+def _check(name: str, kind: str, quick: bool, limit_s: float) -> Finding:
     row = ENGINES[name]
     if name == "cuda":
         return cuda_finding(kind, call(cuda_gpu, limit_s=limit_s))
@@ -99,20 +96,11 @@ def _check(name: str, kind: str, quick: bool, machine: Machine, limit_s: float) 
     verdict = outcome.value or Verdict(CRASHED, outcome.problem)
     found = f"{installed(library)}: {verdict.reason}"
     if verdict.state == CONFORMANT:
+        if name in RUNNERS and call(saturates, name, limit_s=limit_s).value:
+            return Finding(name, LIMITED, f"{found}; {SATURATES}", SATURATION_CURE)
         return Finding(name, OK, found)
-    if verdict.state == WRONG and row.takes == ONNX and saturates(machine):
-        return Finding(
-            name, LIMITED, f"{found}; {SATURATES}",
-            "edge-passd compile MODEL.onnx --target x86, or a float model",
-        )  # fmt: skip
     cure = f'pip install --force-reinstall "edge-passd[{row.extra}]"'
     return Finding(name, BROKEN, found, cure)
-
-
-def saturates(machine: Machine) -> bool:
-    """Whether engines add products of bytes in 16 bits on it."""
-    features = machine.features
-    return machine.machine == "x86_64" and features is not None and not features & _VNNI
 
 
 def cuda_finding(kind: str, outcome: Outcome) -> Finding:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from edge_passd import saturation
 from edge_passd.doctor.child import call
 from edge_passd.doctor.conformance import Conformance, is_conformant
 from edge_passd.doctor.finding import BROKEN, LIMITED, MISSING, OK, OPTIONAL, Finding
@@ -17,6 +18,7 @@ from edge_passd.engines.base import reason
 from edge_passd.engines.table import ONNX
 from edge_passd.errors import BadInput
 from edge_passd.files import require_file
+from edge_passd.parity import FAILED_GATE
 
 LIMIT_S = 60.0  # a large model on a slow board
 
@@ -74,6 +76,8 @@ def check_model(
         yield Finding("operators", OK, listed)
     if conformance is None:
         return
+    if FAILED_GATE in path.name:
+        yield Finding("parity gate", BROKEN, "this file failed it", "edge-passd export RUN -o FILE")
     takers = [name for name in engines if name in RUNNERS and RUNNERS[name][1] in ONNX]
     for name in takers:
         yield _tried(name, path, limit_s)
@@ -87,6 +91,9 @@ def _tried(engine: str, path: Path, limit_s: float) -> Finding:
         return Finding(
             engine, BROKEN, outcome.problem, "try another engine, or a newer release of this one"
         )
+    problem = saturation.problem(path, engine)
+    if problem is not None:
+        return Finding(engine, LIMITED, problem, saturation.CURES)
     return Finding(engine, OK, outcome.value)
 
 

@@ -96,6 +96,11 @@ def _sum(report: Report) -> str:
     counts = Counter(each.state for group in report.groups.values() for each in group)
     words = ", ".join(f"{counts[state]} {state}" for state in STYLES if counts[state])
     if not report.broken:
+        if report.saturating:
+            who = " and ".join(report.saturating)
+            return (
+                f"{words}: nothing is broken, but full-range int8 models are wrong in {who} here."
+            )
         return f"{words}: nothing is broken."
     if counts[BROKEN]:
         return f"{words}: mend what is broken first."

@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from edge_passd import saturation
 from edge_passd.bundle.archive import read_manifest
 from edge_passd.engines.base import Engine
 from edge_passd.errors import BadInput
@@ -72,20 +73,27 @@ ENGINES = {
 }
 
 
-def load_engine(path: Path, name: str = AUTO, threads: int | None = None) -> Engine:
-    """Load the model at `path` with the named engine, or the first installed that takes it.
+def load_engine(
+    path: Path, name: str = AUTO, threads: int | None = None, allow_saturation: bool = False
+) -> Engine:
+    """Load the model at `path` with the named engine, or the first installed that is right.
 
-    threads: of the computation; None leaves the choice to the engine.
-    Raises BadInput for a path that no engine, or not this one, takes, a missing library, or a
-    file that cannot be loaded.
+    threads: of the computation; None leaves the choice to the engine. allow_saturation: see
+    `choose`.
+    Raises BadInput for a path that no engine, or not this one, takes, a missing library, a file
+    that cannot be loaded, or one that the engine computes wrong on this processor.
     """
-    row = ENGINES[choose(path, name)]
+    row = ENGINES[choose(path, name, allow_saturation)]
     module, _, engine_class = row.target.partition(":")
     return getattr(import_module(module), engine_class)(path, threads)
 
 
-def choose(path: Path, name: str = AUTO) -> str:
-    """The name of the engine that will load `path`; errors as `load_engine`."""
+def choose(path: Path, name: str = AUTO, allow_saturation: bool = False) -> str:
+    """The name of the engine that will load `path`; errors as `load_engine`.
+
+    allow_saturation: take an engine that computes the model wrong on this processor, see
+    `edge_passd.saturation`, with a warning in place of the error.
+    """
     if name != AUTO and name not in ENGINES:
         raise BadInput(f"no engine {name!r}; there are {AUTO}, {', '.join(ENGINES)}")
     if not path.exists():
@@ -106,13 +114,30 @@ def choose(path: Path, name: str = AUTO) -> str:
             f"use --engine {takers[0]}"
         )
     candidates = takers if name == AUTO else [name]
-    for each in candidates:
-        if ENGINES[each].installed:
+    problems: dict[str, str] = {}
+    for each in filter(lambda taker: ENGINES[taker].installed, candidates):
+        problem = saturation.problem(path, each)
+        if problem is None:
+            if problems:
+                _warn(f"{problems.popitem()[1]}; {each} takes its place")
             return each
+        problems[each] = problem
+    if problems:
+        first, problem = next(iter(problems.items()))
+        if not allow_saturation:
+            raise BadInput(f"{problem}; {saturation.CURES}")
+        _warn(problem)
+        return first
     commands = " or ".join(
         f'pip install "edge-passd[{ENGINES[each].extra}]"' for each in candidates
     )
     raise BadInput(f"{' and '.join(candidates)} not installed: {commands}")
+
+
+def _warn(line: str) -> None:
+    from edge_passd.terminal import complain  # it is slow to import, and seldom needed
+
+    complain(line)
 
 
 def other_target(path: Path, name: str, target: str) -> BadInput:

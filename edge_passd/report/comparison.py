@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_passd.bench.row import OK
+from edge_passd.parity import FAILED_GATE
 from edge_passd.report.labels import board_name, labels
 from edge_passd.report.rank import pareto
 
@@ -171,6 +172,10 @@ def _ap(row: Mapping[str, Any]) -> float | None:
 
 
 def _unranked(row: Mapping[str, Any], min_images: int) -> str:
+    if row["saturates"]:
+        return "its int8 sums saturate on that processor, so its boxes are wrong"
+    if FAILED_GATE in row["file"]:
+        return "the file failed the parity gate of its export"
     if _ap(row) is None or row["accuracy"]["images"] >= min_images:
         return ""
     images = row["accuracy"]["images"]

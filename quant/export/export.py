@@ -11,11 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from edge_passd import saturation
 from edge_passd.engines.table import ENGINES, load_engine
 from edge_passd.errors import BadInput
 from edge_passd.files import read_json, replacing, require_writable
 from edge_passd.model_info import ModelInfo
-from edge_passd.parity import FLOAT_LIMITS, INT8_LIMITS, Parity, compare
+from edge_passd.parity import FAILED_GATE, FLOAT_LIMITS, INT8_LIMITS, Parity, compare
 from quant.data.reader import read_split, spread_photos
 from quant.engine import TorchEngine, model_info
 from quant.export.formats import FORMATS, HALF_ONNX, ONNX, Format
@@ -76,9 +77,14 @@ def export(options: ExportOptions, console: Console) -> ModelInfo:
         records = [_check(temporary, name, reference, photos, console) for name in engines]
         problems = [record.problem for record in records if record.problem]
         if problems:
-            failed = options.output.with_suffix(f".failed{options.output.suffix}")
+            failed = options.output.with_name(
+                f"{options.output.stem}{FAILED_GATE}{options.output.suffix[1:]}"
+            )
             os.replace(temporary, failed)
-            raise BadInput(f"parity gate: {problems[0]}; the file is kept as {failed}")
+            engine = next(record.engine for record in records if record.problem)
+            why = saturation.problem(failed, engine)
+            hint = f" ({why}; --weight-bits 7 is right everywhere)" if why else ""
+            raise BadInput(f"parity gate: {problems[0]}; the file is kept as {failed}{hint}")
         about: dict[str, Any] = {"parity": [record.to_dict() for record in records]}
         if int8:
             shares = [integer_share(temporary, name, info.input_size) for name in engines]
@@ -118,7 +124,8 @@ def _check(
     path: Path, name: str, reference: TorchEngine, photos: list[Path], console: Console
 ) -> Parity:
     limits = FLOAT_LIMITS if reference.model.scheme is None else INT8_LIMITS
-    engine = load_engine(path, name)
+    # The gate itself says what is wrong with an engine that saturates.
+    engine = load_engine(path, name, allow_saturation=True)
     with Progress(console=console, transient=True) as bars:
         bar = bars.add_task(f"comparing with {name}", total=len(photos))
         record = compare(reference, engine, photos, limits, lambda: bars.advance(bar))
