@@ -6,13 +6,15 @@ Activations are stored as s8, the ONNX graph's u8 minus 128: both extensions mul
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
-from targets.isa.arithmetic import Arithmetic, FloatArithmetic, interleave_pairs
+from targets.isa.arithmetic import Arithmetic, FloatArithmetic, Product, interleave_pairs
 from targets.operators.emit import bind, intrinsic, join, lane, lanes_of, load, splat
 
 
@@ -81,6 +83,34 @@ class NeonDot(_NeonInt8):
         return intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", "int32x4", total, w, x)
 
 
+class NeonSixteen(Product):
+    """Winograd's products of integers: smlal by element, four of 16 bits added to 32."""
+
+    lanes = 4
+    depth = 2
+    step = 8
+    stored = weight = "int16"
+    accumulator = "int32"
+
+    def load_row(self, x: Expr, at: Expr) -> Any:
+        return bind(load(x, at, 8))
+
+    def operand(self, row: Any, group: int) -> Any:
+        return [T.broadcast(lane(row, 2 * group + i), 4) for i in range(2)]
+
+    def load_weights(self, w: Expr, at: Expr) -> Any:
+        both = bind(load(w, at, 8))
+        return [lanes_of(both, 0, 4), lanes_of(both, 4, 4)]
+
+    def dot(self, total: Expr, x: Any, w: Any) -> Expr:
+        for each, weights in zip(x, w, strict=True):
+            total = total + intrinsic("llvm.aarch64.neon.smull.v4i32", "int32x4", weights, each)
+        return total
+
+    def interleave(self, groups: np.ndarray) -> np.ndarray:
+        return groups.swapaxes(-2, -1)
+
+
 class NeonPairs(_NeonInt8):
     """int8 without the extension: smull and smlal in 16 bits, then sadalp to 32.
 
@@ -88,6 +118,15 @@ class NeonPairs(_NeonInt8):
     """
 
     step = 4
+
+    def for_weights(self, weights: np.ndarray) -> Arithmetic:
+        _, channels, kernel, _ = weights.shape
+        whole = kernel * -(-channels // self.lanes) * self.lanes % NeonQuads.depth == 0
+        narrow = weights.min() >= -NeonQuads.largest and weights.max() <= NeonQuads.largest
+        return NeonQuads() if whole and narrow else self
+
+    def transformed(self) -> Product | None:
+        return NeonSixteen()
 
     def load_row(self, x: Expr, at: Expr) -> Any:
         pairs = [T.reinterpret("int16", load(x, at + 2 * i, 2)) for i in range(2)]
@@ -105,13 +144,33 @@ class NeonPairs(_NeonInt8):
             intrinsic("llvm.aarch64.neon.smull.v8i16", "int16x8", pair, weights)
             for pair, weights in zip(x, w, strict=True)
         ]
-        summed = intrinsic(
-            "llvm.aarch64.neon.saddlp.v4i32.v8i16", "int32x4", products[0] + products[1]
-        )
-        return total + summed
+        inside = reduce(add, products)
+        return total + intrinsic("llvm.aarch64.neon.saddlp.v4i32.v8i16", "int32x4", inside)
 
     def interleave(self, groups: np.ndarray) -> np.ndarray:
         return interleave_pairs(groups)
+
+
+class NeonQuads(NeonPairs):
+    """The same for weights of 7 bits: four products fit 16 bits, 4 * 128 * 63 < 2^15."""
+
+    depth = 8
+    step = 8
+    largest = 63
+
+    def load_row(self, x: Expr, at: Expr) -> Any:
+        return bind(T.reinterpret("int16x4", load(x, at, 8)))
+
+    def operand(self, row: Any, group: int) -> Any:
+        pairs = (T.broadcast(lane(row, i), 4) for i in range(4))
+        return [bind(T.reinterpret("int8x8", pair)) for pair in pairs]
+
+    def load_weights(self, w: Expr, at: Expr) -> Any:
+        return [bind(load(w, at + 8 * i, 8)) for i in range(4)]
+
+    def interleave(self, groups: np.ndarray) -> np.ndarray:
+        """(..., lanes, 8) to (..., 4, lanes, 2)."""
+        return groups.reshape(*groups.shape[:-1], 4, 2).swapaxes(-3, -2)
 
 
 def product(total: Expr, scale: Expr) -> Expr:
