@@ -72,11 +72,11 @@ def parse_row(text: str | bytes, where: str) -> dict[str, Any]:
         raise BadInput(
             f"{where}: row schema {schema}, this edge-passd reads {SCHEMA}; {newer}{_CURE}"
         )
-    values = {**_LATER, **values}
     row.fields(values, _EVERY)
     if values["status"] != OK:
         row.fields(values, _NOT_OK)
         return values
+    values = {**_LATER, **values}
     row.fields(values, _MEASURED)
     for key, table in _PARTS.items():
         if values[key] is not None:

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_passd.bundle.machine import this_machine
 from edge_passd.doctor.answers import ANSWERS, FOLDER
 from edge_passd.doctor.cases import CASES
 from edge_passd.doctor.conformance import Conformance, try_operators
-from edge_passd.doctor.engines import saturates
 from edge_passd.doctor.finding import LIMITED
 from edge_passd.doctor.runners import RUNNERS, onnxruntime_model
 from edge_passd.doctor.trials import (
@@ -24,6 +22,7 @@ from edge_passd.doctor.trials import (
     Verdict,
     try_operator,
 )
+from edge_passd.saturation import saturates
 from tests.doctor import fakes
 
 # As measured before: OpenVINO converts neither.
@@ -53,7 +52,7 @@ def test_every_operator_is_conformant_or_known_to_be_unsupported(
     assert verdicts.keys() == cases
     for name, verdict in verdicts.items():
         states = {UNSUPPORTED if (engine, name) in UNSUPPORTED_HERE else CONFORMANT}
-        if CASES[name].limit and saturates(this_machine()):
+        if CASES[name].limit and saturates(engine):
             states.add(LIMITED)
         assert verdict.state in states, (name, verdict)
     assert not conformance.broken

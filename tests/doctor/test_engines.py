@@ -11,36 +11,35 @@ import numpy as np
 import pytest
 
 from edge_passd.board.identity import JETSON, PC, RASPBERRY_PI
-from edge_passd.bundle.machine import Machine, this_machine
 from edge_passd.doctor import engines
 from edge_passd.doctor.answers import FOLDER, MODEL_ANSWER
+from edge_passd.doctor.cases import SATURATES
 from edge_passd.doctor.child import Call, Outcome
 from edge_passd.doctor.engines import (
     TRIALS,
     check_engines,
     cuda_finding,
     model_finding,
-    saturates,
 )
 from edge_passd.doctor.finding import BROKEN, LIMITED, MISSING, OK, OPTIONAL, UNTRIED
 from edge_passd.doctor.trials import CONVOLUTION, WRONG, try_convolution, try_shipped_model
 from edge_passd.engines.cuda_driver import GpuInfo
 from edge_passd.engines.table import ENGINES
 from edge_passd.errors import BadInput
+from edge_passd.saturation import saturates
 from tests.doctor import fakes
 from tests.doctor.conftest import by_name
 
-HERE = Machine("Linux", "aarch64", 64, "", None)  # no PC, so nothing is excused
 ORIN = GpuInfo(0, "Orin", (8, 7), (12, 6))
 
 
 def test_the_engines_of_this_machine_compute() -> None:
     for library in ("onnxruntime", "openvino", "ai_edge_litert", "torch"):
         pytest.importorskip(library)
-    found = by_name(check_engines(PC, False, HERE))
+    found = by_name(check_engines(PC, False))
     assert list(found)[1:] == list(ENGINES)
     for name in ("onnxruntime", "openvino"):
-        assert found[name].state == (LIMITED if saturates(this_machine()) else OK), found[name]
+        assert found[name].state == (LIMITED if saturates(name) else OK), found[name]
         assert f"{name} " in found[name].found
     for name in ("tflite", "torch"):
         assert found[name].state == OK, found[name]
@@ -50,7 +49,7 @@ def test_the_engines_of_this_machine_compute() -> None:
 
 def test_quick_tries_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "TRIALS", {name: Call(fakes.aborts) for name in TRIALS})
-    states = {each.name: each.state for each in check_engines(PC, True, HERE)}
+    states = {each.name: each.state for each in check_engines(PC, True)}
     assert {states[name] for name in TRIALS if ENGINES[name].library} == {UNTRIED}
 
 
@@ -70,7 +69,7 @@ def test_an_engine_that_does_not_work_is_broken(
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr(engines, "ENGINES", {"onnxruntime": ENGINES["onnxruntime"]})
     monkeypatch.setattr(engines, "TRIALS", {"onnxruntime": trial})
-    found = by_name(check_engines(PC, False, HERE, limit_s=4.0))["onnxruntime"]
+    found = by_name(check_engines(PC, False, limit_s=4.0))["onnxruntime"]
     assert found.state == BROKEN
     assert says in found.found
     assert found.cure == 'pip install --force-reinstall "edge-passd[onnxruntime]"'
@@ -84,7 +83,7 @@ def test_what_is_not_installed_is_optional_unless_there_is_nothing(
         for name, row in ENGINES.items()
     }
     monkeypatch.setattr(engines, "ENGINES", absent)
-    found = by_name(check_engines(PC, True, HERE))
+    found = by_name(check_engines(PC, True))
     assert (found["openvino"].state, found["openvino"].cure) == (
         OPTIONAL, 'pip install "edge-passd[openvino]"',
     )  # fmt: skip
@@ -92,7 +91,7 @@ def test_what_is_not_installed_is_optional_unless_there_is_nothing(
     assert "onnxruntime" in found["an engine"].cure
     kept = {**absent, "openvino": replace(ENGINES["openvino"], libraries=("json",))}
     monkeypatch.setattr(engines, "ENGINES", kept)
-    assert "an engine" not in by_name(check_engines(PC, True, HERE))
+    assert "an engine" not in by_name(check_engines(PC, True))
 
 
 @pytest.mark.parametrize(
@@ -115,29 +114,19 @@ def test_another_answer_than_the_stored_one_is_no_success(
     assert says in verdict.reason
 
 
-@pytest.mark.parametrize(
-    ("machine", "features", "state"),
-    [
-        ("x86_64", {"avx2"}, LIMITED),
-        ("x86_64", {"avx2", "avx_vnni"}, BROKEN),
-        ("x86_64", {"avx2", "avx512_vnni"}, BROKEN),
-        ("x86_64", None, BROKEN),
-        ("aarch64", {"asimd"}, BROKEN),
-    ],
-)
-def test_a_pc_without_vnni_is_the_reason_for_other_boxes(
-    monkeypatch: pytest.MonkeyPatch, machine: str, features: set[str] | None, state: str
+def test_an_engine_that_saturates_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("onnxruntime")
-    known = None if features is None else frozenset(features)
-    file = FOLDER / f"{CONVOLUTION}.onnx"
-    monkeypatch.setattr(engines, "ENGINES", {"onnxruntime": ENGINES["onnxruntime"]})
-    monkeypatch.setattr(
-        engines, "TRIALS", {"onnxruntime": Call(try_convolution, (fakes.wrong_model, file))}
-    )
-    found = by_name(check_engines(PC, False, Machine("Linux", machine, 64, "", known)))
-    assert found["onnxruntime"].state == state
-    assert ("--target x86" in found["onnxruntime"].cure) == (state == LIMITED)
+    """For real: oneDNN's own switch makes any x86 processor one without VNNI."""
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(engines, "ENGINES", {"openvino": ENGINES["openvino"]})
+    found = by_name(check_engines(PC, False))["openvino"]
+    assert found.state == LIMITED
+    assert "finds cat" in found.found  # the shipped model has weights of 7 bits
+    assert SATURATES in found.found
+    assert "edge-passd qat" in found.cure
 
 
 def test_the_shipped_model_is_the_one_of_the_answer(

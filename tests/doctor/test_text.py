@@ -9,7 +9,7 @@ from rich.console import Console
 
 from edge_passd.doctor.checkup import GROUPS, MODEL_GROUP, Report
 from edge_passd.doctor.conformance import Conformance
-from edge_passd.doctor.finding import BROKEN, MISSING, OK, OPTIONAL, UNTRIED, Finding
+from edge_passd.doctor.finding import BROKEN, LIMITED, MISSING, OK, OPTIONAL, UNTRIED, Finding
 from edge_passd.doctor.text import ARROW, TITLES, show
 from edge_passd.doctor.trials import CONFORMANT, UNSUPPORTED, WRONG, Verdict
 
@@ -55,6 +55,7 @@ def test_colours_are_for_terminals() -> None:
         ((OK, OPTIONAL, MISSING, UNTRIED), Verdict(UNSUPPORTED, "no rule"), False, "nothing is"),
         ((OK,), Verdict(CONFORMANT), False, "1 ok: nothing is broken."),
         ((OK, BROKEN), Verdict(CONFORMANT), True, "mend what is broken"),
+        ((OK, LIMITED), Verdict(CONFORMANT), False, "weights of 8 bits are wrong here in limited."),
         ((OK,), Verdict(WRONG, "off by 3", 3.0), True, "computed wrong"),
     ],
 )
@@ -62,7 +63,7 @@ def test_the_last_line_sums_up(
     states: tuple[str, ...], verdict: Verdict, broken: bool, says: str
 ) -> None:
     findings = tuple(Finding(state, state, "x") for state in states)
-    report = Report({"machine": findings}, Conformance({"engine": {"topk": verdict}}))
+    report = Report({"engines": findings}, Conformance({"engine": {"topk": verdict}}))
     text = shown(report)
     assert report.broken == broken
     assert says in text.splitlines()[-1]

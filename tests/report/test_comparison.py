@@ -38,6 +38,25 @@ def test_ranks_are_by_p50_and_the_line_is_paretos() -> None:
                           "slow.onnx (onnxruntime).")  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"saturates": True}, "int8 sums saturate on that processor"),
+        ({"file": "fast.failed.onnx"}, "failed the parity gate"),
+    ],
+)
+@pytest.mark.parametrize("ap", [0.9, None])
+def test_what_is_wrong_has_no_rank(change: dict[str, Any], why: str, ap: float | None) -> None:
+    """However fast and good it looks."""
+    wrong = {**made_row("fast.onnx", 5, ap), **change}
+    (section,) = compare([wrong, made_row("slow.onnx", 30, None if ap is None else 0.6)]).sections
+    first, second = section.entries
+    assert (first.rank, first.on_line, first.hollow) == (None, False, True)
+    assert (second.rank, second.on_line) == (1, ap is not None)
+    assert why in row_doubts(first)[-1]
+    assert any("Not ranked" in words and why in words for words in section_doubts(section))
+
+
 def test_a_difference_that_may_be_none_is_said_to_be_one() -> None:
     better = made_row("b.onnx", 20, 0.501)
     better["accuracy"]["AP_replicates"].reverse()
