@@ -98,9 +98,7 @@ def _sum(report: Report) -> str:
     if not report.broken:
         if report.saturating:
             who = " and ".join(report.saturating)
-            return (
-                f"{words}: nothing is broken, but full-range int8 models are wrong in {who} here."
-            )
+            return f"{words}: int8 models with weights of 8 bits are wrong here in {who}."
         return f"{words}: nothing is broken."
     if counts[BROKEN]:
         return f"{words}: mend what is broken first."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from targets import arm, x86
 from targets.board import Board
 from targets.build import build, llvm_target
 from targets.isa.arithmetic import Arithmetic
+from targets.isa.avx2 import AvxVnni
 from tests.targets.cases.case import Case, Cases, module_of
 
 # As the engine sets them: pinned threads and threads that spin disturb whatever runs beside.
@@ -60,6 +61,11 @@ def native() -> Iterator[Native]:
             if fits and arithmetic not in seen:
                 seen.add(arithmetic)
                 yield Native(board, precision)
+    if AvxVnni not in seen and {"avx512vl", "avx512_vnni"} <= (machine.features or set()):
+        # The same instruction on the same registers in AVX-512's encoding.
+        attributes = ("+avx512vnni", "+avx512vl")
+        board = replace(x86.BOARDS["x86-64-v3-avxvnni"], attributes=attributes)
+        yield Native(board, "int8")
 
 
 NATIVE = tuple(native())
