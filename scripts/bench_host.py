@@ -7,6 +7,11 @@ convolution alone, and the cold start of `edge-passd run`. Each model has a proc
 each number of threads; in it the engines take turns (see `bench.rounds`). Models are kept in
 --models, where a .tflite that is called like its .onnx joins as a further engine. Keep the machine
 quiet meanwhile.
+
+    .venv/bin/python scripts/bench_host.py --isa avx2 --float FLOAT.onnx --page docs/speed.md
+
+measures whole models alone, with code for an older processor (see `bench.limits`), and writes
+between markers of its own.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from rich.progress import track
 
 from bench.cold_start import cold_starts
 from bench.full_model import Candidate, latencies
+from bench.limits import LIMITS, ONEDNN_VARIABLE
 from bench.offset_case import offset_case
 from bench.page import processor, replace_between
 from bench.rounds import quartiles, ratios
@@ -50,6 +56,12 @@ PACKAGES = {  # of each engine
 }
 QUIET = 0.5  # load average
 BEGIN, END = "<!-- scripts/bench_host.py writes from here -->", "<!-- to here -->"
+
+
+def begin(isa: str | None) -> str:
+    """The marker of a page behind which the tables go."""
+    return BEGIN.replace(".py", f".py --isa {isa}") if isa else BEGIN
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,6 +87,7 @@ R = TypeVar("R")
 @click.option("--size", default=320, show_default=True, help="Of the input, pixels.")
 @click.option("--rounds", default=30, show_default=True)
 @click.option("--burst", default=5, show_default=True, help="Timed runs of each in a round.")
+@click.option("--isa", type=click.Choice([*LIMITS]), help="Code for an older processor only.")
 @click.option("--starts", default=5, show_default=True, help="Of `edge-passd run`.")
 @click.option("--quick", is_flag=True, help="Everything once, to see that it works.")
 @click.option("--reuse-bundles", is_flag=True, help="Compile only what is not in --models.")
@@ -91,6 +104,7 @@ def main(
     size: int,
     rounds: int,
     burst: int,
+    isa: str | None,
     starts: int,
     quick: bool,
     reuse_bundles: bool,
@@ -102,6 +116,9 @@ def main(
 
     if quick:
         rounds = burst = starts = 1
+    limit = LIMITS[isa] if isa else None
+    if limit:
+        os.environ[ONEDNN_VARIABLE] = limit.onednn  # for the processes that measure
     console = Console(stderr=True)
     load = os.getloadavg()[0]
     if load > QUIET:
@@ -110,16 +127,12 @@ def main(
         if float_model:
             load_engine(float_model)  # refuses what is no model, before minutes of measuring
         candidates = {
-            case: candidates_for(*case, size, models, float_model, reuse_bundles)
+            case: candidates_for(*case, size, models, float_model, reuse_bundles, limit)
             for case in track([*product(classes, PRECISIONS)], "models", console=console)
         }
         used = {each.engine for by_name in candidates.values() for each in by_name.values()}
-        first = {
-            name: each
-            for name, each in candidates[classes[0], PRECISIONS[0]].items()
-            if name != OTHER_FORM
-        }
         result = {
+            "isa": isa,
             "date": date.today().isoformat(),
             "processor": processor(),
             "versions": {name: version(name) for key, name in PACKAGES.items() if key in used},
@@ -134,21 +147,27 @@ def main(
                     [*product(candidates, threads)], "latency", console=console
                 )
             ],
-            "offset_convolution": [
+        }
+        if not limit:
+            first = {
+                name: each
+                for name, each in candidates[classes[0], PRECISIONS[0]].items()
+                if name != OTHER_FORM
+            }
+            result["offset_convolution"] = [
                 _offset_convolution(*case, size, models, rounds, burst)
                 for case in track(
                     [*product(classes, threads)], "offset convolution", console=console
                 )
-            ],
-            "cold_start": {
+            ]
+            result["cold_start"] = {
                 name: quartiles(seconds) for name, seconds in cold_starts(first, starts).items()
-            },
-        }
+            }
         click.echo(tables(result))
         if json_file:
             write_text(json_file, json.dumps(result, indent=1) + "\n")
         if page:
-            replace_between(page, BEGIN, END, tables(result))
+            replace_between(page, begin(isa), END, tables(result))
 
 
 def _latency(

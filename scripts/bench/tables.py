@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bench.limits import LIMITS
+
 OURS = "edge-passd"
 
 
@@ -14,9 +16,10 @@ def tables(result: dict[str, Any]) -> str:
     sections = [
         f"On {result['processor']}, {result['date']}, with {versions}. "
         "Medians, in brackets the quartiles.",
+        *([LIMITS[result["isa"]].says] if result.get("isa") else []),
         *_latency(result),
-        *_offset_convolution(result),
-        *_cold_start(result),
+        *(_offset_convolution(result) if "offset_convolution" in result else ()),
+        *(_cold_start(result) if "cold_start" in result else ()),
     ]
     return "\n\n".join(sections) + "\n"
 

@@ -13,8 +13,8 @@ import numpy as np
 from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
 
-from targets.isa.arithmetic import Arithmetic, FloatArithmetic, Product, requantised
-from targets.operators.emit import bind, intrinsic, join, load, splat
+from targets.isa.arithmetic import Arithmetic, FloatArithmetic, Product
+from targets.operators.emit import bind, intrinsic, join, lanes_of, load, splat
 
 # Two neighbours fit 16 bits: 2 * 255 * 64 = 32,640.
 LARGEST = 64
@@ -70,8 +70,25 @@ class _Avx2Int8(Arithmetic):
         return row
 
     def finish(self, totals: Sequence[Expr], scales: Sequence[Expr], zero: int) -> Expr:
-        stored = [requantised(t, s, zero, 8) for t, s in zip(totals, scales, strict=True)]
-        return T.cast(join(stored, 8), f"uint8x{8 * len(stored)}")
+        # Cut above only: what is too low for 32 bits is rounded to the lowest number there is.
+        highest = splat(255 - zero, "float32", 8)
+        rounded = [
+            intrinsic("llvm.x86.avx.cvt.ps2dq.256", "int32x8", T.min(product, highest))
+            for product in (T.cast(t, "float32x8") * s for t, s in zip(totals, scales, strict=True))
+        ]
+        if len(rounded) % 2:
+            return lanes_of(self._narrow([*rounded, rounded[-1]], zero), 0, 8 * len(rounded))
+        return self._narrow(rounded, zero)
+
+    def _narrow(self, rounded: Sequence[Expr], zero: int) -> Expr:
+        """Both halves of a register are packed on their own, so that fours have to be put right."""
+        bytes_ = []
+        for low, high in zip(rounded[::2], rounded[1::2], strict=True):
+            words = intrinsic("llvm.x86.avx2.packssdw", "int16x16", low, high)
+            moved = bind(intrinsic("llvm.sadd.sat", "int16x16", words, splat(zero, "int16", 16)))
+            packed = bind(intrinsic("llvm.x86.avx2.packuswb", "uint8x32", moved, moved))
+            bytes_ += [lanes_of(packed, four, 4) for four in (0, 16, 4, 20)]
+        return join(bytes_, 4)
 
 
 class Avx2Int8(_Avx2Int8):

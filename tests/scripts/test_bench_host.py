@@ -19,14 +19,18 @@ from click.testing import CliRunner
 import bench_host
 from bench import offset_forms, rounds
 from bench.full_model import Candidate, latencies
-from bench.models import random_model
+from bench.limits import LIMITS
+from bench.models import file_name, random_model
 from bench.offset_case import OffsetCase, Prepared, expected, offset_case
 from bench.offset_files import KINDS, offset_file
 from bench.page import replace_between
 from bench.tables import OURS, tables
+from edge_passd.bundle import read_bundle
+from edge_passd.bundle.machine import this_machine
 from edge_passd.engines.table import load_engine
 from edge_passd.errors import BadInput
 from quant.export.share import integer_share
+from targets import x86
 
 CLASSES, SIZE = 3, 64
 PAGE = f"# Speed\n\n{bench_host.BEGIN}\n\nold figures\n\n{bench_host.END}\n\nThe end.\n"
@@ -97,6 +101,27 @@ def test_a_float_model_that_is_none_ends_with_one_line(
     done = CliRunner().invoke(bench_host.main, ["--float", str(path), "--models", str(tmp_path)])
     assert done.exit_code == 2
     assert complaint in done.output.splitlines()[-1]
+
+
+@pytest.mark.skipif(this_machine().machine != x86.MACHINE, reason="measures code for x86")
+def test_code_for_an_older_processor_is_measured_where_it_can_be_had(folder: Path) -> None:
+    page, figures = folder / "avx2.md", folder / "avx2.json"
+    marker = bench_host.begin("avx2")
+    page.write_text(f"{PAGE}\n{marker}\n\nold\n{bench_host.END}\n")
+    command = [sys.executable, bench_host.__file__, "--isa", "avx2", "--quick", "--models", folder]
+    command += ["--classes", CLASSES, "--size", SIZE, "--threads", 1]
+    command += ["--json", figures, "--page", page]
+    done = subprocess.run(
+        [*map(str, command)], capture_output=True, encoding="utf-8", check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(figures.read_text())
+    assert [set(row["milliseconds"]) for row in result["latency"]] == [{OURS, "OpenVINO"}] * 2
+    assert not {"offset_convolution", "cold_start"} & set(result)
+    bundle = read_bundle(folder / f"{file_name(CLASSES, 'int8', SIZE)}-x86-64-v3.passd")
+    assert bundle.manifest.target.board == "x86-64-v3"
+    assert LIMITS["avx2"].says in page.read_text().partition(marker)[2]
+    assert page.read_text().startswith(PAGE)
 
 
 def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
