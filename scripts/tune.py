@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,9 +144,14 @@ class Tuner:
 
     def _counted(self, path: Path) -> np.ndarray:
         """Executed instructions."""
-        dot = "asimddp" in self.board.features
-        operators = cost(path, "cortex-a76" if dot else "cortex-a72").operators
+        operators = cost(path, emulated(self.board.features)).operators
         return np.array([each["executed"] for each in operators], float)
+
+
+def emulated(features: Collection[str]) -> str:
+    """The processor of `arm.emulator.CPUS` that has no more than a board's features need."""
+    by_feature = {"i8mm": "max", "asimddp": "cortex-a76", "asimd": "cortex-a72"}
+    return next(cpu for feature, cpu in by_feature.items() if feature in features)
 
 
 if __name__ == "__main__":

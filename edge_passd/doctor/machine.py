@@ -35,6 +35,7 @@ FEATURES = {
     "x86-64-v4-vnni": (*_V3, *_V4),
     "aarch64": ("asimd",),
     "aarch64-dotprod": ("asimd", "asimddp"),
+    "aarch64-i8mm": ("asimd", "asimddp", "i8mm"),
 }
 _GIB = 1 << 30
 _AVAILABLE = re.compile(r"^MemAvailable:\s*([0-9]{1,12}) kB$", re.MULTILINE)

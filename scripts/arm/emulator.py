@@ -15,8 +15,9 @@ from pathlib import Path
 from arm.mark import MARK
 from edge_passd.errors import BadInput
 
-# With and without the dot product of the ARM v8.2 extensions (Raspberry Pi 5 and 4).
-CPUS = ("cortex-a76", "cortex-a72")
+# With the dot product of the ARM v8.2 extensions and without (Raspberry Pi 5 and 4); with all that
+# QEMU knows, i8mm too.
+CPUS = ("cortex-a76", "cortex-a72", "max")
 
 ROOT = Path(__file__).parents[2]
 _ARM = ROOT / ".arm"

@@ -21,7 +21,8 @@ class Product(ABC):
     """How the micro-kernel multiplies rows of one dtype by weights.
 
     lanes: accumulators in a vector. depth: elements of K that one dot folds. step: elements of a
-    row that are loaded at once. stored: dtype of rows in memory; weight, accumulator: dtypes.
+    row that are loaded at once. stored: dtype of rows in memory; weight, accumulator: dtypes. rows:
+    that one dot multiplies at once.
     """
 
     lanes: ClassVar[int]
@@ -30,6 +31,7 @@ class Product(ABC):
     stored: ClassVar[str]
     weight: ClassVar[str]
     accumulator: ClassVar[str]
+    rows: ClassVar[int] = 1
 
     @abstractmethod
     def load_row(self, x: Expr, at: Expr) -> Any:
@@ -37,15 +39,25 @@ class Product(ABC):
 
     @abstractmethod
     def operand(self, row: Any, group: int) -> Any:
-        """The `depth` elements of `group` in what `load_row` gave, in every lane, for `dot`."""
+        """The `depth` elements of `group` in what `load_row` gave, in every lane, for `dot`.
+
+        row: where a dot takes several rows, the list of them.
+        """
 
     def load_weights(self, w: Expr, at: Expr) -> Any:
         """The weights of one vector for `depth` elements of K, for `dot`."""
         return bind(load(w, at, self.lanes * self.depth))
 
     @abstractmethod
-    def dot(self, total: Expr, x: Any, w: Any) -> Expr:
-        """total + the products of `depth` elements, for every lane."""
+    def dot(self, total: Any, x: Any, w: Any) -> Any:
+        """total + the products of `depth` elements, for every lane.
+
+        total: where a dot takes several rows, the list of theirs, `exchanged`.
+        """
+
+    def exchanged(self, totals: Sequence[Expr]) -> Sequence[Expr]:
+        """From a vector for each of several rows to what their dot adds to, and back."""
+        return totals
 
     def pack(self, weights: np.ndarray, vectors: int) -> np.ndarray:
         """(K, N) weights, K a multiple of `depth`, to the order in which the kernel reads them.

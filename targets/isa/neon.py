@@ -83,6 +83,40 @@ class NeonDot(_NeonInt8):
         return intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", "int32x4", total, w, x)
 
 
+class NeonMatrix(_NeonInt8):
+    """int8 with the matrix extension (i8mm): smmla, eight elements of two rows by two outputs.
+
+    A vector of four outputs for each of two rows is held as outputs 0 and 1 of both rows, and
+    outputs 2 and 3 of both.
+    """
+
+    depth = 8
+    step = 16
+    rows = 2
+    tile = (4, 4)
+
+    def for_weights(self, weights: np.ndarray) -> Arithmetic:
+        return self if _whole(weights, self) else NeonDot()
+
+    def load_row(self, x: Expr, at: Expr) -> Any:
+        return bind(load(x, at, 16))
+
+    def operand(self, row: Any, group: int) -> Any:
+        return bind(join([lanes_of(each, 8 * group, 8) for each in row], 8))
+
+    def load_weights(self, w: Expr, at: Expr) -> Any:
+        return [bind(load(w, at + 16 * i, 16)) for i in range(2)]
+
+    def dot(self, total: Any, x: Any, w: Any) -> Any:
+        return [
+            intrinsic("llvm.aarch64.neon.smmla.v4i32.v16i8", "int32x4", each, x, weights)
+            for each, weights in zip(total, w, strict=True)
+        ]
+
+    def exchanged(self, totals: Sequence[Expr]) -> Sequence[Expr]:
+        return [join([lanes_of(each, half, 2) for each in totals], 2) for half in (0, 2)]
+
+
 class NeonSixteen(Product):
     """Winograd's products of integers: smlal by element, four of 16 bits added to 32."""
 
@@ -120,10 +154,8 @@ class NeonPairs(_NeonInt8):
     step = 4
 
     def for_weights(self, weights: np.ndarray) -> Arithmetic:
-        _, channels, kernel, _ = weights.shape
-        whole = kernel * -(-channels // self.lanes) * self.lanes % NeonQuads.depth == 0
         narrow = weights.min() >= -NeonQuads.largest and weights.max() <= NeonQuads.largest
-        return NeonQuads() if whole and narrow else self
+        return NeonQuads() if narrow and _whole(weights, NeonQuads()) else self
 
     def transformed(self) -> Product | None:
         return NeonSixteen()
@@ -171,6 +203,12 @@ class NeonQuads(NeonPairs):
     def interleave(self, groups: np.ndarray) -> np.ndarray:
         """(..., lanes, 8) to (..., 4, lanes, 2)."""
         return groups.reshape(*groups.shape[:-1], 4, 2).swapaxes(-3, -2)
+
+
+def _whole(weights: np.ndarray, product: Product) -> bool:
+    """Whether a row under the window, of a convolution's (O, I, k, k), is whole groups of K."""
+    _, channels, kernel, _ = weights.shape
+    return kernel * -(-channels // product.lanes) * product.lanes % product.depth == 0
 
 
 def product(total: Expr, scale: Expr) -> Expr:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tvm.ir import Expr
 from tvm.tirx.script.builder import ir as T
@@ -33,12 +34,14 @@ class Reduction:
 class Registers:
     """A block of accumulators: `rows` pixels by `vectors` of outputs.
 
-    A buffer each, so that LLVM sees registers in them.
+    A buffer each, so that LLVM sees registers in them. There are as many rows as the product takes
+    at once; what is beyond `rows` is dropped.
     """
 
     def __init__(self, product: Product, rows: int, vectors: int) -> None:
         self.rows, self.vectors, self.lanes = rows, vectors, product.lanes
-        self._buffers = [local(product.lanes, product.accumulator) for _ in range(rows * vectors)]
+        held = -(-rows // product.rows) * product.rows
+        self._buffers = [local(product.lanes, product.accumulator) for _ in range(held * vectors)]
 
     def __getitem__(self, at: tuple[int, int]) -> Expr:
         return load(self._buffers[at[0] * self.vectors + at[1]], 0, self.lanes)
@@ -68,6 +71,9 @@ def accumulate(
 
     rows: index in x of the first element of each row.
     """
+    together = product.rows
+    # An incomplete group multiplies its last row again.
+    rows = [*rows, *[rows[-1]] * (-len(rows) % together)]
     depth, width = product.depth, registers.vectors * product.lanes * product.depth
     groups, per_step = reduction.length // depth, product.step // depth
 
@@ -81,10 +87,13 @@ def accumulate(
                 product.load_weights(w, at + v * product.lanes * depth)
                 for v in range(registers.vectors)
             ]
-            for r, row in enumerate(loaded):
-                operand = product.operand(row, each)
+            for first in range(0, len(rows), together):
+                operand = product.operand(_several(loaded[first : first + together]), each)
                 for v, weight in enumerate(weights):
-                    registers[r, v] = product.dot(registers[r, v], operand, weight)
+                    block = [(first + i, v) for i in range(together)]
+                    totals = product.dot(_several([registers[at] for at in block]), operand, weight)
+                    for at, total in zip(block, totals if together > 1 else [totals], strict=True):
+                        registers[at] = total
 
     def segment_of(segment: Index) -> None:
         whole, rest = divmod(groups, per_step)
@@ -94,8 +103,26 @@ def accumulate(
         if rest:
             step(segment, constant(whole * per_step), rest)
 
+    _exchange(product, registers, len(rows))
     if reduction.segments == 1:
         segment_of(constant(0))
     else:
         with T.serial(reduction.segments) as segment:
             segment_of(segment)
+    _exchange(product, registers, len(rows))
+
+
+def _several(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values
+
+
+def _exchange(product: Product, registers: Registers, rows: int) -> None:
+    """Between a vector for each row and what the product adds to."""
+    if product.rows == 1:
+        return
+    for first in range(0, rows, product.rows):
+        for v in range(registers.vectors):
+            block = [(first + i, v) for i in range(product.rows)]
+            values = [T.Bind(each) for each in product.exchanged([registers[at] for at in block])]
+            for at, value in zip(block, values, strict=True):
+                registers[at] = value

@@ -15,7 +15,9 @@ from tests.arm.conftest import Bundles
 from tests.arm.guest import detect, infer
 
 PI_4, PI_5 = ("raspberry-pi-4", "cortex-a72"), ("raspberry-pi-5", "cortex-a76")
-BOARDS = [pytest.param(*each, id=each[0]) for each in (PI_4, PI_5)]
+I8MM = ("aarch64-i8mm", "max")
+ALL = (PI_4, PI_5, I8MM)
+BOARDS = [pytest.param(*each, id=each[0]) for each in ALL]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def image(bundles: Bundles, photo: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="module")
 def on_boards(bundles: Bundles, image: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Outputs of the shipped model on each board."""
-    return {board: infer(bundles("shipped", board), image, cpu) for board, cpu in (PI_4, PI_5)}
+    return {board: infer(bundles("shipped", board), image, cpu) for board, cpu in ALL}
 
 
 @pytest.mark.parametrize(("board", "cpu"), BOARDS)
@@ -43,7 +45,7 @@ def test_a_board_finds_what_this_machine_finds(
     )  # they are rounded to tenths
 
 
-@pytest.mark.parametrize("board", [PI_4[0], PI_5[0]])
+@pytest.mark.parametrize("board", [board for board, _ in ALL])
 def test_int8_on_a_board_is_int8_on_this_machine(
     bundles: Bundles,
     image: np.ndarray,
@@ -59,8 +61,9 @@ def test_int8_on_a_board_is_int8_on_this_machine(
 def test_with_and_without_dot_products_it_is_the_same_to_the_last_bit(
     on_boards: dict[str, tuple[np.ndarray, np.ndarray]],
 ) -> None:
-    for without, with_ in zip(on_boards[PI_4[0]], on_boards[PI_5[0]], strict=True):
-        np.testing.assert_array_equal(without, with_)
+    for board, _ in (PI_5, I8MM):
+        for without, with_ in zip(on_boards[PI_4[0]], on_boards[board], strict=True):
+            np.testing.assert_array_equal(without, with_)
 
 
 def test_several_threads_compute_what_one_does(
@@ -94,9 +97,13 @@ def refusal(bundle: Path, photo: Path, cpu: str) -> str:
     return line
 
 
-def test_a_processor_without_dot_products_is_told_so(bundles: Bundles, photo_file: Path) -> None:
-    line = refusal(bundles("shipped", PI_5[0]), photo_file, PI_4[1])
-    assert "asimddp" in line
+@pytest.mark.parametrize(
+    ("board", "cpu", "lacking"), [(PI_5[0], PI_4[1], "asimddp"), (I8MM[0], PI_5[1], "i8mm")]
+)
+def test_a_processor_that_lacks_what_a_bundle_needs_is_told_so(
+    board: str, cpu: str, lacking: str, bundles: Bundles, photo_file: Path
+) -> None:
+    assert lacking in refusal(bundles("shipped", board), photo_file, cpu)
 
 
 def test_a_bundle_for_another_machine_is_refused(bundles: Bundles, photo_file: Path) -> None:
