@@ -7,9 +7,11 @@ of the 16 places, over all tiles and channels, are one GEMM.
 Strip by strip, so that the transformed input stays in the second-level cache: the strip's tiles are
 transformed; then for every block of outputs and group of tiles the 16 GEMMs and the transform back.
 
-In integers it is exact. The input's transform adds four values, so it fits 16 bits, and so do the
-weights' times four; the sums are in 32 bits, and the transform back gives four times the
-convolution. On the way additions may wrap: modulo 2^32 they end right as long as the end fits.
+In integers it is exact. G holds halves, so the weights are transformed by 2 G and everything comes
+out four times as large. An element of B^T d B adds and subtracts four bytes and fits 16 bits, as four
+times the weights do, at most 9 * 127. The border holds the input's zero point, so what is computed is
+the convolution of the stored values, and the bias takes the rest, as in the direct form. `fits` sees
+to it that no sum leaves 32 bits.
 """
 
 from __future__ import annotations
@@ -33,13 +35,17 @@ from targets.tiles import Tile
 
 PLACES = 16
 
-_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-# Of integers. A place's sum is at most (4 * 255) (9 * 127) for each channel, and so is the result.
-MOST_CHANNELS = (2**31 - 1) // (4 * 255 * 9 * 127)
+_TWICE_G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
+_SHIFT = 2  # bits: 2 G on both sides makes all results four times as large
+# How far from zero an element of B^T d B can be for d in 0..255 or -128..127: differences of two
+# values in both directions or one, but in one place the sum of four.
+_FURTHEST = np.full((4, 4), 2 * 255)
+_FURTHEST[1, 1] = 4 * 255
+_ADDED = ([0, 1, 2], [1, 2, 3])  # places that the rows of A^T add or subtract
 
 
 def fits(layer: Convolution, arithmetic: Arithmetic) -> bool:
-    """Whether the layer is one that this operator computes."""
+    """Whether the layer is one that this operator computes, exactly if on integers."""
     output = layer.output
     return (
         arithmetic.transformed() is not None
@@ -47,21 +53,37 @@ def fits(layer: Convolution, arithmetic: Arithmetic) -> bool:
         and layer.stride == 1
         and not layer.depthwise
         and not (output.height % 2 or output.width % 2)
-        and (layer.multipliers is None or layer.input.channels <= MOST_CHANNELS)
+        and (layer.multipliers is None or _highest_sum(layer.weights) < 2**31)
     )
 
 
+def _highest_sum(weights: np.ndarray) -> int:
+    """A bound of the sums over channels and of any of them added up on the way back; integers."""
+    products = np.abs(_moved(weights)).sum(-1) * _FURTHEST[..., None]  # (4, 4, O)
+    sums = [products[rows][:, columns].sum((0, 1)) for rows in _ADDED for columns in _ADDED]
+    return int(np.max(sums))
+
+
+def _moved(weights: np.ndarray) -> np.ndarray:
+    """(O, I, 3, 3) to 4 G g G^T, (4, 4, O, I), exactly: in int64 or float64."""
+    wide = np.int64 if weights.dtype.kind == "i" else np.float64
+    half = np.einsum("ui,ocij->uocj", _TWICE_G, weights.astype(wide))
+    return np.einsum("uocj,vj->uvoc", half, _TWICE_G)
+
+
 def constants(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> dict[str, np.ndarray]:
-    """The transformed weights of the 16 places, integers times four, packed; bias, multipliers."""
-    product = _product(arithmetic)
-    pitch = layout_of(layer.input, arithmetic).pitch
-    moved = np.einsum("ui,ocij,vj->uvco", _G, layer.weights.astype(np.float64), _G)
-    if layer.multipliers is not None:
-        moved *= 4
+    """The transformed weights of the 16 places, each packed, bias and multipliers.
+
+    Integers are four times as large as the transform says.
+    """
+    product, pitch = _product(arithmetic), layout_of(layer.input, arithmetic).pitch
     outputs, channels = layer.weights.shape[:2]
-    padded = np.zeros((PLACES, pitch, outputs))
-    padded[:, :channels] = moved.reshape(PLACES, channels, outputs)
-    packed = [product.pack(each.astype(product.weight), tile.vectors) for each in padded]
+    moved = _moved(layer.weights).reshape(PLACES, outputs, channels)
+    if layer.multipliers is None:
+        moved = moved / 2**_SHIFT
+    padded = np.zeros((PLACES, pitch, outputs), product.weight)
+    padded[:, :channels] = moved.swapaxes(1, 2)
+    packed = [product.pack(each, tile.vectors) for each in padded]
     return {"weights": np.concatenate(packed), **epilogue.constants(layer, arithmetic)}
 
 
@@ -74,7 +96,7 @@ def _product(arithmetic: Arithmetic) -> Product:
 def winograd(layer: Convolution, arithmetic: Arithmetic, tile: Tile) -> tirx.PrimFunc:
     """f(x, weights, bias, y). Raises ValueError for a layer that does not fit."""
     if not fits(layer, arithmetic):
-        raise ValueError(f"{layer.name} is no 3x3 convolution of even size, stride 1")
+        raise ValueError(f"{layer.name} is no 3x3 convolution of even size, stride 1, that fits")
     inside, outside = layout_of(layer.input, arithmetic), layout_of(layer.output, arithmetic)
     arrays = constants(layer, arithmetic, tile)
 
@@ -198,7 +220,7 @@ class _Winograd:
         """The convolution from what comes out of the transform."""
         if self.epilogue.multipliers is None:
             return value
-        return value >> splat(2, "int32", self.lanes)
+        return value >> splat(_SHIFT, "int32", self.lanes)
 
 
 def _strip_rows(height: int, strips: int) -> int:

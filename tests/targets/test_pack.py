@@ -11,7 +11,7 @@ from targets import arm, x86
 from targets.isa.arithmetic import Arithmetic, Product
 
 BOARDS = [board for module in (arm, x86) for board in module.BOARDS.values()]
-LARGE, SMALL = (np.full((1, 1), value, np.int8) for value in (127, 1))
+LARGE, SMALL = (np.full((1, 8, 1, 1), value, np.int8) for value in (127, 1))
 
 
 def forms(arithmetic: Arithmetic) -> list[Product | None]:
@@ -31,9 +31,11 @@ ARITHMETICS = sorted(
     key=lambda each: each.__name__,
 )
 # Instructions of these fold two neighbours, so that a vector has its lanes' first pairs first.
-IN_PAIRS = {"NeonPairs"}
+IN_PAIRS = {"NeonPairs", "NeonQuads"}
 # This one has its lanes' even elements first.
 EVEN_FIRST = {"Avx2Wide"}
+# And this one all lanes' first elements, then their second.
+STEP_BY_STEP = {"NeonSixteen"}
 
 
 def place_in_vector(arithmetic: Product, lane: int, step: int) -> int:
@@ -42,6 +44,8 @@ def place_in_vector(arithmetic: Product, lane: int, step: int) -> int:
         return step // 2 * 2 * arithmetic.lanes + lane * 2 + step % 2
     if type(arithmetic).__name__ in EVEN_FIRST:
         return step % 2 * 2 * arithmetic.lanes + lane * 2 + step // 2
+    if type(arithmetic).__name__ in STEP_BY_STEP:
+        return step * arithmetic.lanes + lane
     return lane * arithmetic.depth + step
 
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from targets.isa.avx2 import Avx2Float, Avx2Int8
 from targets.isa.avx512 import Avx512Vnni
-from targets.operators.winograd import MOST_CHANNELS, fits
+from targets.operators.winograd import fits
 from targets.tiles import Tile
 from tests.targets.cases.arrays import generator
 from tests.targets.cases.case import Make
 from tests.targets.cases.convolution import PLAIN, case, winograd_cases
-from tests.targets.cases.layer import Shape, layer_of
+from tests.targets.cases.layer import Shape, extreme, layer_of
 from tests.targets.native import NATIVE, Native, every
 
 FITTING = [each for each in NATIVE if each.arithmetic.transformed()]
@@ -58,10 +58,9 @@ def test_where_the_direct_form_is_always_better_it_is_refused() -> None:
         case("winograd", PLAIN["winograd"], Avx512Vnni(), by_winograd=True)
 
 
-@pytest.mark.parametrize(("channels", "fit"), [(MOST_CHANNELS, True), (MOST_CHANNELS + 1, False)])
+@pytest.mark.parametrize(("channels", "fit"), [(736, True), (737, False)])
 def test_integers_whose_sums_may_not_fit_are_refused(channels: int, fit: bool) -> None:
-    """The largest sums that there are fit 32 bits up to so many channels, and no further."""
-    assert (4 * channels * 9 * 255 * 127 < 2**31) is fit
-    shape = replace(PLAIN["winograd"], channels=channels, outputs=1)
-    layer, _ = layer_of("many", shape, Avx2Int8(), generator("many"))
+    """Of equal weights of 127 nine places have at most 127 * 510 * (6 * 6 + 3 * 3) a channel."""
+    shape = replace(PLAIN["winograd"], channels=channels)
+    layer, _ = layer_of("winograd", shape, Avx2Int8(), generator("winograd"), extreme(255))
     assert fits(layer, Avx2Int8()) is fit
