@@ -55,7 +55,6 @@ def main(model: Path, board: str, repeats: int) -> None:
     console = Console()
     tuner = Tuner(board_named(board), read_model(model), str(model), repeats)
     phases = [
-        ("Winograd", 1, [lambda tile: replace(tile, winograd=not tile.winograd)]),
         ("tiles", 1, blocks(tuner.registers)),
     ]
     if tuner.here:
@@ -68,9 +67,10 @@ def main(model: Path, board: str, repeats: int) -> None:
 
 
 def blocks(registers: int) -> list[Trial]:
-    """Blocks of accumulators that nearly fill the registers."""
+    """Blocks of accumulators that nearly fill the registers, directly and by Winograd."""
     return [
-        lambda tile, r=rows, v=vectors: replace(tile, rows=r, vectors=v)
+        lambda tile, r=rows, v=vectors, w=winograd: replace(tile, rows=r, vectors=v, winograd=w)
+        for winograd in (False, True)
         for vectors in (1, 2, 3, 4, 5)
         for rows in ROWS
         if registers // 2 <= rows * vectors < registers - vectors

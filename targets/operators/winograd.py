@@ -8,10 +8,10 @@ Strip by strip, so that the transformed input stays in the second-level cache: t
 transformed; then for every block of outputs and group of tiles the 16 GEMMs and the transform back.
 
 In integers it is exact. G holds halves, so the weights are transformed by 2 G and everything comes
-out four times as large. An element of B^T d B adds and subtracts four bytes and fits 16 bits, as four
-times the weights do, at most 9 * 127. The border holds the input's zero point, so what is computed is
-the convolution of the stored values, and the bias takes the rest, as in the direct form. `fits` sees
-to it that no sum leaves 32 bits.
+out four times as large. An element of B^T d B adds and subtracts four bytes and fits 16 bits, as
+four times the weights do, at most 9 * 127. The border holds the input's zero point, so what is
+computed is the convolution of the stored values, and the bias takes the rest, as in the direct
+form. `fits` sees to it that no sum leaves 32 bits.
 """
 
 from __future__ import annotations
