@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -13,10 +14,15 @@ from rich.console import Console
 from edge_passd.detector import Detector
 from edge_passd.errors import BadInput
 from edge_passd.files import read_json
+from edge_passd.model_file import read_info
 from edge_passd.model_info import METADATA_KEY
+from edge_passd.onnx_file import read
 from edge_passd.parity import INT8_LIMITS
+from edge_passd.saturation import is_full_range, saturates
 from quant.export import formats
 from quant.export.export import ExportOptions, export
+from quant.int8.run import calibrate_only
+from quant.int8.scheme import Scheme
 from quant.tensors import read_tensors
 from tests.export.conftest import INT8_SIZE
 from tests.export.test_share import multiply_adds
@@ -47,6 +53,34 @@ def test_the_file_tells_what_it_is_and_how_it_was_checked(exported: Path, int8_r
         assert 0 < record["boxes"] <= INT8_LIMITS.box_error
         assert 0 < record["mean_box_error"] <= INT8_LIMITS.mean_box_error
         assert record["mean_score_error"] <= INT8_LIMITS.mean_score_error
+
+
+def test_weights_of_7_bits_are_right_without_vnni(int8_file: tuple[Path, str]) -> None:
+    exported, said = int8_file
+    record = Detector(exported).info.training["x86"]
+    assert (record["safe"], record["box_error"], record["photos"]) == (True, 0.0, 0)
+    assert "x86 without VNNI: right, no sum of these weights saturates" in said
+    assert all(abs(weights.astype(int)).max() <= 63 for weights in read(exported).weights.values())
+
+
+def test_weights_of_8_bits_are_emulated_and_told_about(
+    int8_run: Path, photo_set: Path, tmp_path: Path
+) -> None:
+    """On any machine; on one that saturates the parity gate refuses them, and names the reason."""
+    run, output, screen = tmp_path / "run", tmp_path / "model.onnx", io.StringIO()
+    scheme = Scheme(photos=3, weight_bits=8)
+    calibrate_only(int8_run.parent / "float", run, photo_set, scheme, Console(quiet=True))
+    try:
+        export(ExportOptions(run, output), Console(file=screen, width=60))
+    except BadInput as refused:
+        assert any(map(saturates, ENGINES))
+        assert "--weight-bits 7 is right everywhere" in str(refused)  # noqa: PT017
+        return
+    record = read_info(output).training["x86"]
+    assert record["photos"] == 3
+    assert record["box_error"] > record["mean_box_error"] > 0
+    assert f"boxes within {record['box_error']:.2g} px" in screen.getvalue()
+    assert is_full_range(output) is not record["safe"]
 
 
 def test_every_convolution_runs_on_integers(int8_file: tuple[Path, str]) -> None:
