@@ -119,10 +119,12 @@ def model_files(
     files = {}
     for name, run in runs.items():
         stem = out / run.name
-        for suffix in (".onnx", ".tflite"):
-            if not stem.with_suffix(suffix).is_file():
-                export(ExportOptions(run, stem.with_suffix(suffix), data), console)
-        files[name] = {engine: stem.with_suffix(suffix) for engine, suffix in SUFFIXES.items()}
+        # Converting takes minutes, and what calibration alone gives, the others tell.
+        engines = {k: v for k, v in SUFFIXES.items() if name not in PTQ or v != ".tflite"}
+        files[name] = {engine: stem.with_suffix(suffix) for engine, suffix in engines.items()}
+        for path in dict.fromkeys(files[name].values()):
+            if path.suffix != ".passd" and not path.is_file():
+                export(ExportOptions(run, path, data), console)
     files[FULL_RANGE] = {"onnxruntime": full_range, "openvino": full_range}
     files[FULL_RANGE]["tvm"] = out / f"{full_range.stem}.passd"
     for each in files.values():

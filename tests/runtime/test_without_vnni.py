@@ -37,14 +37,17 @@ def _emulator() -> None:
         pytest.skip(MISSING)
 
 
-def edge_passd(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
-    """The command line on the emulated processor."""
+def edge_passd(
+    *arguments: str, cache: Path, emulated: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """The command line on the emulated processor, or on this one with oneDNN kept to AVX2."""
     # The interpreter itself: QEMU does not follow the link to it in a virtual environment.
-    python = os.path.realpath(sys.executable)
+    python = [os.path.realpath(sys.executable), "-m", "edge_passd.cli.main"]
     path = os.pathsep.join(filter(None, sys.path))
+    limit = {} if emulated else {"ONEDNN_MAX_CPU_ISA": "AVX2"}
     return subprocess.run(
-        [QEMU, "-cpu", CPU, python, "-m", "edge_passd.cli.main", *arguments],
-        env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(cache)},
+        [*([QEMU, "-cpu", CPU] if emulated else []), *python, *arguments],
+        env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(cache), **limit},
         capture_output=True, encoding="utf-8", check=False, timeout=300,
     )  # fmt: skip
 
@@ -78,6 +81,8 @@ def test_it_finds_what_it_finds_here(engine: str, files: dict[str, Path], tmp_pa
     done = edge_passd(
         "run", str(files[engine]), "--engine", engine, "--source", str(CAT),
         "--json", str(json_file), cache=tmp_path,
+        # QEMU 7.2 computes OpenVINO's float head wrong, of float models too.
+        emulated=engine != "openvino",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     there = seen(json.loads(json_file.read_text()))
