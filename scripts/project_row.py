@@ -79,7 +79,7 @@ def protocol(quick: bool) -> Protocol:
 
 def _candidate(path: Path, engine: str, peer: str | None, classes: tuple[str, ...]) -> Candidate:
     if peer is None:
-        return candidate(path, engine, soft_nms=False)
+        return candidate(path, engine, soft_nms=False, allow_saturation=False)
     published = next(each for each in PEERS if each.name == peer)
     return peer_candidate(published, path.parents[1], classes)
 

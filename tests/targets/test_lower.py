@@ -17,6 +17,7 @@ from targets.build import build, llvm_target
 from targets.graph import Convolution, Graph, Tensor, output_of
 from targets.layout import layout_of
 from targets.lower import ENTRY, Lowered, lower
+from targets.operators.winograd import fits
 from targets.passes import PASSES
 from targets.passes.read_onnx import read_onnx
 from targets.reference import Reference
@@ -216,5 +217,10 @@ def test_weights_that_levels_share_are_kept_once(compiled: Compiled, head: str) 
     tiles = tiles_of(compiled.kernels.board, compiled.kernels.precision)
     layers = [each for each in compiled.graph.layers if each.name.startswith(head)]
     assert len(layers) == 4
-    packings = {tiles.of(each).vectors for each in layers if isinstance(each, Convolution)}
+    packings = {
+        (tile.vectors, tile.winograd and fits(each, compiled.kernels.arithmetic))
+        for each in layers
+        if isinstance(each, Convolution)
+        for tile in [tiles.of(each)]
+    }
     assert len({places[each.name, "weights"] for each in layers}) <= len(packings)
