@@ -30,10 +30,11 @@ def verdict(comparison: Comparison) -> str:
 
 def section_verdict(section: Section) -> str:
     """The sentence of one section."""
-    if section.data is None:
-        fastest = section.entries[0]
-        return f"Without accuracy, {fastest.label} is fastest, {_ms(fastest)}."
     ranked = section.ranked
+    if section.data is None:
+        if not ranked:
+            return f"Without accuracy nothing is ranked: {section.entries[0].unranked}."
+        return f"Without accuracy, {ranked[0].label} is fastest, {_ms(ranked[0])}."
     where = f"{shortened(section.data)} ({section.images} images)"
     if not ranked:
         return f"On {where} nothing is ranked: {section.entries[0].unranked}."

@@ -55,6 +55,9 @@ def test_what_is_wrong_has_no_rank(change: dict[str, Any], why: str, ap: float |
     assert (second.rank, second.on_line) == (1, ap is not None)
     assert why in row_doubts(first)[-1]
     assert any("Not ranked" in words and why in words for words in section_doubts(section))
+    assert "slow.onnx" in verdict(compare([wrong, second.row]))
+    assert "fast." not in verdict(compare([wrong, second.row]))
+    assert f"nothing is ranked: {first.unranked}" in verdict(compare([wrong]))
 
 
 def test_a_difference_that_may_be_none_is_said_to_be_one() -> None:
